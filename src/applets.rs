@@ -1,0 +1,93 @@
+//! The applet table: one row a command. Read this first.
+//!
+//! A row's crate stands in `applets/`, its tests in `tests/`, its page in `docs/`. This is the only
+//! place that knows all applets; what one offers another (tables for `sql`) is tied together here.
+
+use box_kit::Applet;
+use box_sys::heap::Heap;
+use box_sys::signal::SigPipe;
+
+/// Every command of this build.
+pub static APPLETS: &[Applet] = &[
+    #[cfg(feature = "proxy")]
+    Applet {
+        name: "proxy",
+        about: "Give a local port an address: tunnels and a reverse proxy",
+        aliases: &[],
+        imitates: &[],
+        command: box_proxy::cli::command,
+        run: box_proxy::run,
+        sigpipe: SigPipe::Ignore,
+        heap: Heap::Mimalloc,
+    },
+    #[cfg(feature = "cache")]
+    Applet {
+        name: "cache-server",
+        about: "Serve an in-memory data store to Redis and Valkey clients",
+        aliases: &["cache"],
+        imitates: &["redis-server", "valkey-server"],
+        command: box_cache::cli::server_command,
+        run: box_cache::server,
+        sigpipe: SigPipe::Ignore,
+        heap: Heap::Mimalloc,
+    },
+    #[cfg(feature = "cache")]
+    Applet {
+        name: "cache-cli",
+        about: "Talk to a cache server, one command or a session",
+        aliases: &[],
+        imitates: &["redis-cli", "valkey-cli"],
+        command: box_cache::cli::client_command,
+        run: box_cache::client,
+        sigpipe: SigPipe::Die,
+        heap: Heap::System,
+    },
+    #[cfg(feature = "cache")]
+    Applet {
+        name: "cache-benchmark",
+        about: "Measure a cache server",
+        aliases: &[],
+        imitates: &["redis-benchmark", "valkey-benchmark"],
+        command: box_cache::cli::benchmark_command,
+        run: box_cache::benchmark,
+        sigpipe: SigPipe::Ignore,
+        heap: Heap::Mimalloc,
+    },
+    #[cfg(feature = "sql")]
+    Applet {
+        name: "sql",
+        about: "Query and change SQLite database files",
+        aliases: &[],
+        imitates: &["sqlite3"],
+        command: box_sql::cli::command,
+        run: |invocation| box_sql::run(invocation, TABLES),
+        sigpipe: SigPipe::Die,
+        heap: Heap::System,
+    },
+    #[cfg(feature = "sniff")]
+    Applet {
+        name: "sniff",
+        about: "Capture and print packets",
+        aliases: &[],
+        imitates: &["tcpdump"],
+        command: box_sniff::cli::command,
+        run: box_sniff::run,
+        sigpipe: SigPipe::Die,
+        heap: Heap::System,
+    },
+    #[cfg(feature = "container")]
+    Applet {
+        name: "container",
+        about: "Run containers from OCI images without a daemon",
+        aliases: &[],
+        imitates: &[],
+        command: box_container::cli::command,
+        run: box_container::run,
+        sigpipe: SigPipe::Die,
+        heap: Heap::System,
+    },
+];
+
+/// What `box sql` opens beside SQLite files, asked in this order.
+#[cfg(feature = "sql")]
+static TABLES: &[box_table::Opener] = &[];
