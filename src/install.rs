@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use box_kit::{Exit, Failure, Outcome, exit::kernel_words};
 
@@ -24,7 +24,8 @@ pub fn run(folder: &Path, compat: bool, force: bool) -> Outcome {
     for name in names(compat) {
         let link = folder.join(&name);
         match make(&binary, &link, force) {
-            Ok(()) => writeln!(out, "{} -> {}", link.display(), binary.display())
+            Ok(false) => {}
+            Ok(true) => writeln!(out, "{} -> {}", link.display(), binary.display())
                 .map_err(Failure::os("standard output"))?,
             Err(error) => {
                 let failure = Failure::new(kernel_words(&error)).about(link.display());
@@ -50,15 +51,17 @@ fn names(compat: bool) -> Vec<String> {
     names
 }
 
-fn make(binary: &Path, link: &PathBuf, force: bool) -> io::Result<()> {
+/// Makes one link; false where it is right already.
+fn make(binary: &Path, link: &Path, force: bool) -> io::Result<bool> {
     // The binary itself may lie in the folder, or a link may be right already.
     if fs::canonicalize(link).is_ok_and(|target| target == binary) {
-        return Ok(());
+        return Ok(false);
     }
     match fs::symlink_metadata(link) {
         Ok(found) if found.is_symlink() && force => replace(binary, link),
         _ => symlink(binary, link),
-    }
+    }?;
+    Ok(true)
 }
 
 /// A rename over the old link: at no moment is the name missing.
