@@ -3,6 +3,9 @@
 
 pub mod checksum;
 pub mod dns;
+pub mod http1;
 pub mod link;
 pub mod pcap;
 pub mod pcapng;
+pub mod proxy_protocol;
+pub mod tls_hello;
