@@ -8,7 +8,10 @@ pub mod accounts;
 pub mod at;
 pub mod cgroup_devices;
 pub mod credentials;
+pub mod epoll;
 pub mod heap;
+pub mod heap_use;
+pub mod limits;
 pub mod mount;
 pub mod namespace;
 pub mod netlink;
@@ -23,6 +26,7 @@ pub mod resolve;
 pub mod rtnetlink;
 pub mod signal;
 pub mod spawn;
+pub mod stop_signal;
 
 use std::io;
 
