@@ -81,7 +81,8 @@ pub struct CompileOptions<'a> {
     pub snaplen: u32,
     /// Whether to optimize (`-O` turns it off).
     pub optimize: bool,
-    /// The IPv4 netmask of the network captured on, for `ip broadcast`.
+    /// The IPv4 netmask of the network captured on, for `ip broadcast`. `None` refuses that
+    /// primitive; files and listings, which have no network, go by 0.
     pub netmask: Option<u32>,
     /// Hosts, services, protocols, networks and Ethernet addresses by name.
     pub names: &'a dyn Names,
@@ -94,7 +95,7 @@ impl Default for CompileOptions<'_> {
         CompileOptions {
             snaplen: DEFAULT_SNAPLEN,
             optimize: true,
-            netmask: None,
+            netmask: Some(0),
             names: &NoNames,
             source: Source::None,
         }

@@ -9,6 +9,7 @@ use super::graph::{Cond, Stmt};
 use super::layout::link;
 use super::link_type::ether;
 use super::load::Base;
+use super::port::{SCTP, TCP, UDP};
 use super::{Generated, Generator};
 use crate::filter::FilterError;
 use crate::filter::program::op::*;
@@ -157,9 +158,9 @@ impl Generator<'_> {
                 indexed(&mut value.stmts, base, index);
                 let k = self.network_constant();
                 value.stmts.push(Stmt::new(LD | IND | size, k));
-                let typed = self.abbreviation(proto)?;
+                let protocol = self.equal(Base::Network, 9, B, ip_protocol(proto))?;
                 let first = self.first_fragment()?;
-                let transported = self.graph.and(typed, first);
+                let transported = self.graph.and(protocol, first);
                 self.guard(&mut value, transported);
                 // Only IPv4 has the header length that was used.
                 let over_v4 = self.link_type(ether::IP)?;
@@ -205,6 +206,20 @@ impl Generator<'_> {
             Some(guard) => self.graph.and(guard, cond),
             None => cond,
         });
+    }
+}
+
+/// The number of a protocol that is indexed behind an IPv4 header.
+fn ip_protocol(proto: Proto) -> u32 {
+    match proto {
+        Proto::Icmp => 1,
+        Proto::Igmp => 2,
+        Proto::Tcp => TCP,
+        Proto::Igrp => 9,
+        Proto::Udp => UDP,
+        Proto::Pim => 103,
+        Proto::Sctp => SCTP,
+        _ => 112,
     }
 }
 

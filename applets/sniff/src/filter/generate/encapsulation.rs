@@ -123,7 +123,7 @@ impl Generator<'_> {
     pub(super) fn mpls(&mut self, label: Option<u32>) -> Generated<Cond> {
         let mut cond = if self.layout.mpls_depth > 0 {
             // The label before this one was not the last.
-            self.masked(Base::PreviousLabel, 2, B, 0, 0x01)?
+            self.any_bit(Base::PreviousLabel, 2, B, 0x01)?.not()
         } else {
             match self.layout.link_type {
                 link::C_HDLC | link::HDLC => self.link_type(ether::MPLS)?,

@@ -143,18 +143,18 @@ impl Graph {
         }
     }
 
-    /// Ends the program: packets for which `cond` holds are kept up to `snaplen` bytes.
+    /// Ends the program: packets for which `cond` holds are kept up to `snaplen` bytes. Without
+    /// a condition all are.
     pub fn finish(&mut self, cond: Option<Cond>, snaplen: u32) {
-        let constant = cond.as_ref().map_or(Some(true), |cond| cond.constant);
-        if let Some(value) = constant {
-            self.root = self.add_return(if value { snaplen } else { 0 });
-        } else if let Some(cond) = cond {
-            let accept = self.add_return(snaplen);
-            self.lead(&cond.holds, accept);
-            let reject = self.add_return(0);
-            self.lead(&cond.fails, reject);
-            self.root = cond.head;
-        }
+        let accept = self.add_return(snaplen);
+        let Some(cond) = cond else {
+            self.root = accept;
+            return;
+        };
+        self.lead(&cond.holds, accept);
+        let reject = self.add_return(0);
+        self.lead(&cond.fails, reject);
+        self.root = cond.head;
     }
 
     fn add_return(&mut self, k: u32) -> BlockId {

@@ -390,11 +390,6 @@ impl Generator<'_> {
             link::BACNET_MS_TP => (4, 3),
             _ => return Err(self.unsupported(what)),
         };
-        if let Some(dir) = dir
-            && !matches!(dir, Dir::Src | Dir::Dst | Dir::SrcOrDst | Dir::SrcAndDst)
-        {
-            return Err(invalid_qualifier(dir.word(), what));
-        }
         self.in_direction(dir, source, destination, &|generator, offset| {
             generator.equal(Base::Link, offset, B, u32::from(address))
         })

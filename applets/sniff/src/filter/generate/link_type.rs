@@ -327,7 +327,7 @@ impl Generator<'_> {
             ether::IP6 => 0x60,
             _ => return Err(FilterError::new("unsupported protocol over mpls")),
         };
-        let bottom = self.masked(Base::Network, 2u32.wrapping_neg(), B, 0x01, 0x01)?;
+        let bottom = self.any_bit(Base::Network, 2u32.wrapping_neg(), B, 0x01)?;
         let version = self.masked(Base::Network, 0, B, version, 0xf0)?;
         Ok(self.graph.and(bottom, version))
     }

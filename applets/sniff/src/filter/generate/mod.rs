@@ -133,12 +133,14 @@ impl Generator<'_> {
     }
 
     fn finish(mut self, has_cond: bool) -> Generated<Code> {
-        let mut cond = if has_cond { Some(self.pop()?) } else { None };
-        if let Some(inner) = cond.take_if(|cond| cond.constant.is_none()) {
-            let prologue = self.prologue(inner.head)?;
-            self.graph.prepend(inner.head, prologue);
-            cond = Some(self.check_wrapped_type(inner)?);
-        }
+        let cond = if has_cond {
+            let cond = self.pop()?;
+            let prologue = self.prologue(cond.head)?;
+            self.graph.prepend(cond.head, prologue);
+            Some(self.check_wrapped_type(cond)?)
+        } else {
+            None
+        };
         self.graph.finish(cond, self.options.snaplen);
         Ok(Code { graph: self.graph, has_local_jumps: self.has_local_jumps })
     }
