@@ -40,8 +40,19 @@ pub fn choose(heap: Heap) {
         Heap::Mimalloc if cfg!(feature = "mimalloc") => MIMALLOC,
         _ => SYSTEM,
     };
+    #[cfg(feature = "mimalloc")]
+    if choice == MIMALLOC {
+        // SAFETY: takes nothing and may be called at any time; it is what mimalloc's constructor
+        // would call, which .cargo/config.toml switches off. A second call changes nothing.
+        unsafe { _mi_auto_process_init() };
+    }
     // The arena may have run over and settled for glibc already: then that stays.
     let _ = CHOICE.compare_exchange(UNDECIDED, choice, Ordering::AcqRel, Ordering::Acquire);
+}
+
+#[cfg(feature = "mimalloc")]
+unsafe extern "C" {
+    fn _mi_auto_process_init();
 }
 
 /// The global allocator of `box`: forwards to what [`choose`] chose.

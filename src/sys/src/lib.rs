@@ -2,10 +2,13 @@
 //! Safe on the outside; every `unsafe` block says why it is sound.
 //!
 //! Floor: above `box-wire` only. Nothing here reaches the C library's name look-ups (a static
-//! glibc crashes in them): names, users and groups are read by our own code.
+//! glibc crashes in them): names go through [`resolve`], users and groups through [`accounts`].
 
+pub mod accounts;
 pub mod heap;
 pub mod process;
+pub mod random;
+pub mod resolve;
 pub mod signal;
 
 use std::io;

@@ -1,4 +1,5 @@
 //! Formats on the wire and on disk: nom parsers and encoders. No I/O, no logging, no panic, no
 //! dependency inside the project; lengths are checked against named limits before use.
 
+pub mod dns;
 pub mod link;
