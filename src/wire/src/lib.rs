@@ -1,5 +1,8 @@
 //! Formats on the wire and on disk: nom parsers and encoders. No I/O, no logging, no panic, no
 //! dependency inside the project; lengths are checked against named limits before use.
 
+pub mod checksum;
 pub mod dns;
 pub mod link;
+pub mod pcap;
+pub mod pcapng;
