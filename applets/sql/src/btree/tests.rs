@@ -1,6 +1,8 @@
 //! Trees written here and read by the sqlite3 program, and the other way round.
 
+mod damage;
 mod foreign;
+mod locks;
 mod model;
 
 use std::path::{Path, PathBuf};
