@@ -4,6 +4,7 @@ mod damage;
 mod foreign;
 mod locks;
 mod model;
+mod wal;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -9,14 +9,14 @@ use crate::pager::JournalMode;
 use crate::vfs::Error;
 
 /// A sqlite3 that is talked to line by line.
-struct Shell {
+pub struct Shell {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Shell {
-    fn open(path: &Path) -> Shell {
+    pub fn open(path: &Path) -> Shell {
         let mut child = Command::new("stdbuf")
             .args(["-oL", "sqlite3", "-batch"])
             .arg(path)
@@ -30,7 +30,7 @@ impl Shell {
     }
 
     /// Runs SQL; what it printed comes back.
-    fn run(&mut self, sql: &str) -> Vec<String> {
+    pub fn run(&mut self, sql: &str) -> Vec<String> {
         writeln!(self.input, "{sql}\nSELECT '--done--';").unwrap();
         let mut lines = Vec::new();
         loop {
@@ -51,7 +51,7 @@ impl Drop for Shell {
     }
 }
 
-fn is_busy<T>(result: crate::vfs::Result<T>) -> bool {
+pub fn is_busy<T>(result: crate::vfs::Result<T>) -> bool {
     matches!(result, Err(Error::Busy))
 }
 
