@@ -1,5 +1,6 @@
 //! Trees written here and read by the sqlite3 program, and the other way round.
 
+mod auto_vacuum;
 mod damage;
 mod foreign;
 mod locks;

@@ -439,6 +439,12 @@ impl Pager {
         }
     }
 
+    /// Whether the transaction has changed a page.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.txn.file_changed || self.txn.record_count() > 0 || self.cache.dirty_count() > 0
+    }
+
     // ---- commit -------------------------------------------------------------------------------
 
     /// Makes the changes durable and ends the transaction. After [`Error::Busy`] it is still open.
