@@ -2,6 +2,7 @@
 
 mod auto_vacuum;
 mod damage;
+mod faults;
 mod foreign;
 mod locks;
 mod model;

@@ -170,7 +170,7 @@ impl Wal {
     fn copy_frames(&mut self, with: &mut Checkpoint<'_>, done: u32, safe: u32) -> Result<()> {
         self.index.set_backfill_attempted(safe);
         if with.sync != SyncLog::Never {
-            self.file.sync()?;
+            self.sync(with.vfs)?;
         }
         let page_size = self.header.page_size();
         let page_count = self.header.page_count();

@@ -58,6 +58,8 @@ pub struct Wal {
     sequence: u32,
     /// A checkpoint has read a newer header than the last snapshot had.
     unseen: bool,
+    /// The entry of the file in its folder may not be durable.
+    new_entry: bool,
 }
 
 /// Where the log is at a savepoint.
@@ -97,6 +99,7 @@ impl Wal {
             checkpointing: false,
             sequence: 0,
             unseen: false,
+            new_entry: true,
         })
     }
 
@@ -459,7 +462,7 @@ impl Wal {
             self.file.write_vectored_at(&parts, self.offset(first + 1))?;
         }
         if commit.is_some() && sync == SyncLog::Always {
-            self.file.sync()?;
+            self.sync(vfs)?;
         }
         for ((page_no, _), frame) in pages.iter().zip(base + 1..) {
             self.index.append(frame, *page_no, self.header.max_frame())?;
@@ -470,6 +473,17 @@ impl Wal {
             self.header.0[2] = self.header.0[2].wrapping_add(1);
             self.header.set_page_count(page_count);
             self.index.write_header(&mut self.header);
+        }
+        Ok(())
+    }
+
+    /// Makes the log durable, the first time its name too.
+    fn sync(&mut self, vfs: &dyn Vfs) -> Result<()> {
+        self.file.sync()?;
+        if std::mem::take(&mut self.new_entry) {
+            let synced = vfs.sync_folder(&self.path);
+            self.new_entry = synced.is_err();
+            synced?;
         }
         Ok(())
     }
@@ -492,7 +506,7 @@ impl Wal {
         self.file.write_at(&head, 0)?;
         // Frames that reach the disk before the header would be taken for frames of the old log.
         if sync != SyncLog::Never {
-            self.file.sync()?;
+            self.sync(vfs)?;
         }
         self.header.set_layout(page_size, false);
         self.header.set_frame_checksum(sum);
