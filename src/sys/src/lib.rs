@@ -4,8 +4,10 @@
 //! Floor: above `box-wire` only. Nothing here reaches the C library's name look-ups (a static
 //! glibc crashes in them): names, users and groups are read by our own code.
 
+pub mod file;
 pub mod heap;
 pub mod process;
+pub mod shared_map;
 pub mod signal;
 
 use std::io;

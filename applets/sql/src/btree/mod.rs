@@ -11,8 +11,19 @@
 //!
 //! Text is in the encoding of the database ([`Store::encoding`]) on both sides of this interface.
 
+mod balance;
+mod check;
 mod cursor;
+mod edit;
+mod node;
+mod overflow;
+mod ptrmap;
+mod space;
 mod store;
+#[cfg(test)]
+mod tests;
+mod vacuum;
+mod write;
 
 pub use cursor::{Cursor, Placement, Seek};
 pub use store::{Meta, Store, TreeKind};
