@@ -33,11 +33,38 @@ pub trait Handler {
     /// # Errors
     /// The output failed.
     fn row(&mut self, row: &[Value<'_>]) -> Result<Flow>;
-    /// The value of a parameter by its name.
-    fn parameter(&mut self, name: &[u8]) -> Owned {
-        let _ = name;
-        Value::Null
+}
+
+/// A parsed statement.
+pub struct Statement {
+    stmt: Stmt,
+    text: Vec<u8>,
+    parameters: Vec<Option<Vec<u8>>>,
+}
+
+impl Statement {
+    /// 1 for EXPLAIN, 2 for EXPLAIN QUERY PLAN, else 0.
+    pub fn explain(&self) -> u8 {
+        match self.stmt {
+            Stmt::Explain { plan: false, .. } => 1,
+            Stmt::Explain { plan: true, .. } => 2,
+            _ => 0,
+        }
     }
+
+    /// Names of the parameters, by number from 1; `None` for `?`.
+    pub fn parameter_names(&self) -> &[Option<Vec<u8>>] {
+        &self.parameters
+    }
+}
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Open {
+    /// Refuse to write.
+    pub readonly: bool,
+    /// Make the file when it is not there.
+    pub create: bool,
 }
 
 /// One open database.
@@ -90,8 +117,12 @@ impl Connection {
     ///
     /// # Errors
     /// `unable to open database file`.
-    pub fn open(path: &Path, read_only: bool) -> Result<Connection> {
-        let options = OpenOptions { read_only, ..OpenOptions::default() };
+    pub fn open(path: &Path, open: Open) -> Result<Connection> {
+        let options = OpenOptions {
+            read_only: open.readonly,
+            create: open.create,
+            ..OpenOptions::default()
+        };
         let store = open_store(path, &options)?;
         let memory = path.as_os_str().is_empty() || path == Path::new(":memory:");
         let main = Database {
@@ -415,26 +446,31 @@ impl Connection {
 
     // ---- statements ---------------------------------------------------------------------------
 
-    /// Runs the first statement of `sql` and says where the next one begins.
+    /// Parses the first statement of `sql` and says how many bytes it took; `None` for blanks and
+    /// comments.
+    ///
+    /// # Errors
+    /// Its syntax is wrong.
+    pub fn prepare(&self, sql: &[u8]) -> Result<(Option<Statement>, usize)> {
+        let parsed = parse::statement(sql).map_err(Error::in_prepare)?;
+        let tail = parsed.tail;
+        let Some(stmt) = parsed.stmt else { return Ok((None, tail)) };
+        let text = sql.get(..tail).unwrap_or(sql).to_vec();
+        Ok((Some(Statement { stmt, text, parameters: parsed.variables }), tail))
+    }
+
+    /// Runs a statement with these values for its parameters.
     ///
     /// # Errors
     /// What the statement failed with; whatever it did is undone as its conflict clause says.
-    pub fn execute(&self, sql: &[u8], handler: &mut dyn Handler) -> (usize, Result<()>) {
-        let parsed = match parse::statement(sql) {
-            Ok(parsed) => parsed,
-            Err(error) => return (sql.len(), Err(error)),
-        };
-        let tail = parsed.tail;
-        let Some(stmt) = parsed.stmt else { return (tail, Ok(())) };
-        let params: Vec<Owned> = parsed
-            .variables
-            .iter()
-            .map(|name| name.as_ref().map_or(Value::Null, |name| handler.parameter(name)))
-            .collect();
+    pub fn execute(
+        &self,
+        statement: &Statement,
+        values: &[Owned],
+        handler: &mut dyn Handler,
+    ) -> Result<()> {
         self.interrupted.store(false, Ordering::Relaxed);
-        let text = sql.get(..tail).unwrap_or(sql);
-        let result = self.run(&stmt, text, &params, handler);
-        (tail, result)
+        self.run(&statement.stmt, &statement.text, values, handler)
     }
 
     fn run(
@@ -571,7 +607,7 @@ fn open_store(path: &Path, options: &OpenOptions) -> Result<Store> {
         return Ok(Store::memory());
     }
     if path.as_os_str().is_empty() {
-        return Ok(Store::temporary()?);
+        return Ok(Store::temporary());
     }
     Ok(Store::open(path, options)?)
 }

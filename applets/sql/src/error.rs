@@ -28,6 +28,8 @@ struct Inner {
     code: i32,
     message: String,
     offset: Option<usize>,
+    /// The statement never began to run.
+    prepare: bool,
     /// How a broken constraint ends the statement.
     conflict: Option<Conflict>,
 }
@@ -41,7 +43,7 @@ impl Error {
     /// An error of another code.
     pub fn coded(code: i32, message: impl Into<String>) -> Error {
         let message = message.into();
-        Error(Box::new(Inner { code, message, offset: None, conflict: None }))
+        Error(Box::new(Inner { code, message, offset: None, prepare: false, conflict: None }))
     }
 
     /// A broken constraint, and what is to become of the statement.
@@ -66,6 +68,17 @@ impl Error {
     pub fn nowhere(mut self) -> Error {
         self.0.offset = None;
         self
+    }
+
+    /// Says that the statement failed before it began to run.
+    pub fn in_prepare(mut self) -> Error {
+        self.0.prepare = true;
+        self
+    }
+
+    /// Whether it did.
+    pub fn is_prepare(&self) -> bool {
+        self.0.prepare
     }
 
     /// SQLite's primary result code.

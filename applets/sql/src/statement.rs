@@ -21,26 +21,26 @@ pub(crate) fn run(
     if let Stmt::Pragma { name, value } = stmt {
         return pragma(connection, name, value.as_ref(), handler);
     }
-    let catalog = connection.catalog()?;
+    let catalog = connection.catalog().map_err(Error::in_prepare)?;
     let exec = Exec::new(connection, catalog, params);
     match stmt {
         Stmt::Select(select) => {
-            let plan = exec.compile(|compiler| compiler.select(select))?;
+            let plan = prepare(&exec, |compiler| compiler.select(select))?;
             handler.columns(&plan.columns);
             exec.run_select(&plan, None, &mut |row| handler.row(row))
         }
         Stmt::Insert(insert) => {
-            let plan = exec.compile(|compiler| compiler.insert(insert))?;
+            let plan = prepare(&exec, |compiler| compiler.insert(insert))?;
             let db = plan.table.db;
             change(&exec, db, &plan.outputs, handler, || exec.run_insert(&plan, None))
         }
         Stmt::Update(update) => {
-            let plan = exec.compile(|compiler| compiler.update(update))?;
+            let plan = prepare(&exec, |compiler| compiler.update(update))?;
             let db = plan.table.db;
             change(&exec, db, &plan.outputs, handler, || exec.run_update(&plan, None))
         }
         Stmt::Delete(delete) => {
-            let plan = exec.compile(|compiler| compiler.delete(delete))?;
+            let plan = prepare(&exec, |compiler| compiler.delete(delete))?;
             let db = plan.table.db;
             change(&exec, db, &plan.outputs, handler, || exec.run_delete(&plan, None))
         }
@@ -65,6 +65,14 @@ pub(crate) fn run(
         }
         other => crate::ddl::run(&exec, other, text),
     }
+}
+
+/// Compiles a statement; what goes wrong there is said to have gone wrong before it ran.
+fn prepare<T>(
+    exec: &Exec<'_>,
+    work: impl FnOnce(&mut Compiler<'_>) -> Result<T>,
+) -> Result<T> {
+    exec.compile(work).map_err(Error::in_prepare)
 }
 
 fn change(
@@ -94,7 +102,7 @@ fn constant(exec: &Exec<'_>, expr: &ast::Expr) -> Result<String> {
     if let ast::Expr::Column { table: None, name, .. } = expr {
         return Ok(name.to_string());
     }
-    let bound = exec.compile(|compiler: &mut Compiler<'_>| {
+    let bound = prepare(exec, |compiler: &mut Compiler<'_>| {
         compiler.push_rows(vec![], true);
         compiler.expr(expr)
     })?;
@@ -106,17 +114,17 @@ fn constant(exec: &Exec<'_>, expr: &ast::Expr) -> Result<String> {
 fn explain_plan(exec: &Exec<'_>, stmt: &Stmt, handler: &mut dyn Handler) -> Result<()> {
     let lines = match stmt {
         Stmt::Select(select) => {
-            explain::lines(&exec.compile(|compiler| compiler.select(select))?)
+            explain::lines(&prepare(exec, |compiler| compiler.select(select))?)
         }
         Stmt::Insert(insert) => {
-            let plan = exec.compile(|compiler| compiler.insert(insert))?;
+            let plan = prepare(exec, |compiler| compiler.insert(insert))?;
             plan.source.as_ref().map(explain::lines).unwrap_or_default()
         }
         Stmt::Update(update) => {
-            explain::lines(&exec.compile(|compiler| compiler.update(update))?.query)
+            explain::lines(&prepare(exec, |compiler| compiler.update(update))?.query)
         }
         Stmt::Delete(delete) => {
-            let plan = exec.compile(|compiler| compiler.delete(delete))?;
+            let plan = prepare(exec, |compiler| compiler.delete(delete))?;
             if plan.truncate { vec![] } else { explain::lines(&plan.query) }
         }
         _ => vec![],

@@ -36,11 +36,11 @@ pub(super) fn run(exec: &Exec<'_>, schema: Option<&str>, into: Option<&Expr>) ->
             return Err(Error::new("output file already exists"));
         }
         let target = Store::open(Path::new(&path), &OpenOptions::default())?;
-        rebuild(connection, &store, &target)?;
+        rebuild(connection, db, &store, &target)?;
         return Ok(target.commit()?);
     }
     let fresh = Store::memory();
-    rebuild(connection, &store, &fresh)?;
+    rebuild(connection, db, &store, &fresh)?;
     fresh.commit()?;
     fresh.begin_read()?;
     connection.begin_write(db)?;
@@ -51,16 +51,10 @@ pub(super) fn run(exec: &Exec<'_>, schema: Option<&str>, into: Option<&Expr>) ->
 }
 
 /// Copies every tree of `from` into the empty store `to`, in the order of the schema.
-fn rebuild(connection: &Connection, from: &Store, to: &Store) -> Result<()> {
+fn rebuild(connection: &Connection, db: usize, from: &Store, to: &Store) -> Result<()> {
     to.set_page_size(from.page_size(), from.reserved_bytes());
     let catalog = connection.catalog()?;
-    let schema = catalog
-        .schemas
-        .iter()
-        .enumerate()
-        .find(|(db, _)| connection.store(*db).is_ok_and(|s| s.same_as(from)))
-        .map(|(_, (_, schema))| schema.clone())
-        .ok_or_else(|| Error::new("unknown database"))?;
+    let schema = catalog.schemas[db].1.clone();
     to.set_auto_vacuum(from.auto_vacuum()?)?;
     to.begin_write(WriteLock::Immediate)?;
     for meta in [

@@ -5,7 +5,7 @@ mod aggregate;
 mod date;
 mod math;
 pub mod pattern;
-mod printf;
+pub mod printf;
 mod scalar;
 mod table;
 mod text;

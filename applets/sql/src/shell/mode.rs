@@ -4,7 +4,7 @@
 //! must see all rows first and live in [`super::columnar`].
 
 use super::quoting;
-use crate::value::Owned;
+use crate::value::Value;
 
 /// An output mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,18 +157,18 @@ impl Layout {
 /// Writes the rows of one query in a mode that needs no look ahead.
 pub struct RowWriter<'a> {
     layout: &'a Layout,
-    names: &'a [Vec<u8>],
+    names: Vec<Vec<u8>>,
     rows: u64,
 }
 
 impl<'a> RowWriter<'a> {
     /// For a query with these columns.
-    pub fn new(layout: &'a Layout, names: &'a [Vec<u8>]) -> RowWriter<'a> {
+    pub fn new(layout: &'a Layout, names: Vec<Vec<u8>>) -> RowWriter<'a> {
         RowWriter { layout, names, rows: 0 }
     }
 
     /// Appends one row, and before the first what comes before it.
-    pub fn row(&mut self, out: &mut Vec<u8>, row: &[Owned]) {
+    pub fn row(&mut self, out: &mut Vec<u8>, row: &[Value<'_>]) {
         if self.rows == 0 {
             self.head(out);
         }
@@ -180,17 +180,17 @@ impl<'a> RowWriter<'a> {
             Mode::Tcl => {
                 // A separator stands behind the last value too, but for the line end.
                 self.separated(out, row, |out, value| match value {
-                    Owned::Null => quoting::c_string(out, &self.layout.null),
+                    Value::Null => quoting::c_string(out, &self.layout.null),
                     value => quoting::c_string(out, &value.to_text()),
                 });
             }
             Mode::Quote => self.separated(out, row, literal),
             Mode::Csv => self.separated(out, row, |out, value| match value {
-                Owned::Null => out.extend_from_slice(&self.layout.null),
+                Value::Null => out.extend_from_slice(&self.layout.null),
                 value => quoting::csv(out, c_text(&value.to_text()), &self.layout.column_separator),
             }),
             _ => self.separated(out, row, |out, value| match value {
-                Owned::Null => out.extend_from_slice(&self.layout.null),
+                Value::Null => out.extend_from_slice(&self.layout.null),
                 value => out.extend_from_slice(c_text(&value.to_text())),
             }),
         }
@@ -216,7 +216,7 @@ impl<'a> RowWriter<'a> {
             Mode::Line | Mode::Json | Mode::Insert => return,
             Mode::Html => {
                 out.extend_from_slice(b"<TR>");
-                for name in self.names {
+                for name in &self.names {
                     out.extend_from_slice(b"<TH>");
                     quoting::html(out, name);
                     out.extend_from_slice(b"</TH>\n");
@@ -238,7 +238,7 @@ impl<'a> RowWriter<'a> {
         out.extend_from_slice(&layout.row_separator);
     }
 
-    fn separated(&self, out: &mut Vec<u8>, row: &[Owned], write: impl Fn(&mut Vec<u8>, &Owned)) {
+    fn separated(&self, out: &mut Vec<u8>, row: &[Value<'_>], write: impl Fn(&mut Vec<u8>, &Value<'_>)) {
         for (index, value) in row.iter().enumerate() {
             if index > 0 {
                 out.extend_from_slice(&self.layout.column_separator);
@@ -248,7 +248,7 @@ impl<'a> RowWriter<'a> {
         out.extend_from_slice(&self.layout.row_separator);
     }
 
-    fn line(&self, out: &mut Vec<u8>, row: &[Owned]) {
+    fn line(&self, out: &mut Vec<u8>, row: &[Value<'_>]) {
         if self.rows > 0 {
             out.extend_from_slice(&self.layout.row_separator);
         }
@@ -258,14 +258,14 @@ impl<'a> RowWriter<'a> {
             out.extend_from_slice(name);
             out.extend_from_slice(b" = ");
             match value {
-                Owned::Null => out.extend_from_slice(&self.layout.null),
+                Value::Null => out.extend_from_slice(&self.layout.null),
                 value => out.extend_from_slice(c_text(&value.to_text())),
             }
             out.extend_from_slice(&self.layout.row_separator);
         }
     }
 
-    fn json(&self, out: &mut Vec<u8>, row: &[Owned]) {
+    fn json(&self, out: &mut Vec<u8>, row: &[Value<'_>]) {
         if self.rows > 0 {
             out.extend_from_slice(b",\n");
         }
@@ -277,16 +277,16 @@ impl<'a> RowWriter<'a> {
             quoting::json(out, name);
             out.push(b':');
             match value {
-                Owned::Null => out.extend_from_slice(b"null"),
-                Owned::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
-                Owned::Real(value) => full_real(out, *value),
-                Owned::Text(bytes) | Owned::Blob(bytes) => quoting::json(out, bytes),
+                Value::Null => out.extend_from_slice(b"null"),
+                Value::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
+                Value::Real(value) => full_real(out, *value),
+                Value::Text(bytes) | Value::Blob(bytes) => quoting::json(out, bytes),
             }
         }
         out.push(b'}');
     }
 
-    fn insert(&self, out: &mut Vec<u8>, row: &[Owned]) {
+    fn insert(&self, out: &mut Vec<u8>, row: &[Value<'_>]) {
         out.extend_from_slice(b"INSERT INTO ");
         out.extend_from_slice(&self.layout.table);
         if self.layout.headers {
@@ -303,12 +303,12 @@ impl<'a> RowWriter<'a> {
         out.extend_from_slice(b";\n");
     }
 
-    fn html(&self, out: &mut Vec<u8>, row: &[Owned]) {
+    fn html(&self, out: &mut Vec<u8>, row: &[Value<'_>]) {
         out.extend_from_slice(b"<TR>");
         for value in row {
             out.extend_from_slice(b"<TD>");
             match value {
-                Owned::Null => quoting::html(out, &self.layout.null),
+                Value::Null => quoting::html(out, &self.layout.null),
                 value => quoting::html(out, c_text(&value.to_text())),
             }
             out.extend_from_slice(b"</TD>\n");
@@ -318,31 +318,31 @@ impl<'a> RowWriter<'a> {
 }
 
 /// Appends ` VALUES(...)` with one-line literals, as insert mode and `.dump` write them.
-pub fn insert_values(out: &mut Vec<u8>, row: &[Owned]) {
+pub fn insert_values(out: &mut Vec<u8>, row: &[Value<'_>]) {
     out.extend_from_slice(b" VALUES(");
     for (index, value) in row.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
         match value {
-            Owned::Null => out.extend_from_slice(b"NULL"),
-            Owned::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
-            Owned::Real(value) => full_real(out, *value),
-            Owned::Text(bytes) => quoting::sql_one_line(out, bytes),
-            Owned::Blob(bytes) => quoting::blob(out, b'X', bytes),
+            Value::Null => out.extend_from_slice(b"NULL"),
+            Value::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
+            Value::Real(value) => full_real(out, *value),
+            Value::Text(bytes) => quoting::sql_one_line(out, bytes),
+            Value::Blob(bytes) => quoting::blob(out, b'X', bytes),
         }
     }
     out.push(b')');
 }
 
 /// Appends a value as an SQL literal.
-pub fn literal(out: &mut Vec<u8>, value: &Owned) {
+pub fn literal(out: &mut Vec<u8>, value: &Value<'_>) {
     match value {
-        Owned::Null => out.extend_from_slice(b"NULL"),
-        Owned::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
-        Owned::Real(value) => full_real(out, *value),
-        Owned::Text(bytes) => quoting::sql(out, bytes),
-        Owned::Blob(bytes) => quoting::blob(out, b'X', bytes),
+        Value::Null => out.extend_from_slice(b"NULL"),
+        Value::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
+        Value::Real(value) => full_real(out, *value),
+        Value::Text(bytes) => quoting::sql(out, bytes),
+        Value::Blob(bytes) => quoting::blob(out, b'X', bytes),
     }
 }
 
@@ -352,7 +352,7 @@ fn full_real(out: &mut Vec<u8>, value: f64) {
         f64::INFINITY => out.extend_from_slice(b"1e999"),
         f64::NEG_INFINITY => out.extend_from_slice(b"-1e999"),
         value => {
-            let digits = crate::func::printf::format(b"%!.20g", &[Owned::Real(value)]);
+            let digits = crate::func::printf::format(b"%!.20g", &[Value::Real(value)]);
             out.extend(digits.unwrap_or_default());
         }
     }

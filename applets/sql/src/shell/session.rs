@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use box_kit::Failure;
 
 use super::message::{self, Origin, Phase};
-use super::mode::RowWriter;
+use super::mode::{Layout, RowWriter};
 use super::output::Output;
 use super::{Shell, columnar};
-use crate::connection::{Connection, Open, Statement};
+use crate::connection::{Connection, Handler, Open, Statement};
 use crate::error::{Error, Result};
-use crate::value::Owned;
+use crate::exec::Flow;
+use crate::plan;
+use crate::value::{Owned, Value};
 
 /// Bytes of rows that are gathered before they go to the output.
 const BATCH_BYTES: usize = 32 * 1024;
@@ -70,8 +72,8 @@ impl Session {
     /// # Errors
     /// It cannot be opened; the old one stays open.
     pub fn reopen(&mut self, path: &Path, readonly: bool) -> Result<()> {
-        let mut connection = Connection::open(path, Open { readonly, create: !readonly })?;
-        connection.set_busy_timeout(self.timeout_ms);
+        let connection = Connection::open(path, Open { readonly, create: !readonly })?;
+        connection.set_busy_timeout(Duration::from_millis(self.timeout_ms));
         self.connection = connection;
         self.path = path.to_owned();
         self.readonly = readonly;
@@ -86,7 +88,7 @@ impl Session {
     /// `.timeout`
     pub fn set_timeout_ms(&mut self, timeout_ms: u64) {
         self.timeout_ms = timeout_ms;
-        self.connection.set_busy_timeout(timeout_ms);
+        self.connection.set_busy_timeout(Duration::from_millis(timeout_ms));
     }
 
     /// All rows of a query of the shell's own.
@@ -115,10 +117,8 @@ impl Session {
         while !rest.is_empty() {
             let (statement, used) = self.connection.prepare(rest)?;
             rest = rest.get(used..).unwrap_or_default();
-            let Some(mut statement) = statement else { continue };
-            while statement.step(&mut self.connection)? {
-                each(statement.row())?;
-            }
+            let Some(statement) = statement else { continue };
+            self.connection.execute(&statement, &[], &mut Each(&mut each))?;
         }
         Ok(())
     }
@@ -136,12 +136,7 @@ impl Session {
     /// # Errors
     /// As it fails to run.
     pub fn execute(&mut self, statement: &mut Statement, values: &[Owned]) -> Result<()> {
-        statement.reset();
-        for (index, value) in values.iter().enumerate() {
-            statement.bind(index + 1, value.clone());
-        }
-        while statement.step(&mut self.connection)? {}
-        Ok(())
+        self.connection.execute(statement, values, &mut Each(&mut |_: &[Owned]| Ok(())))
     }
 
     /// What Tab completes at the prompt.
@@ -180,14 +175,29 @@ impl Session {
         }
     }
 
-    fn bind(&self, statement: &mut Statement) {
-        let names: Vec<Option<Vec<u8>>> = statement.parameter_names().to_vec();
-        for (index, name) in names.into_iter().enumerate() {
-            let name = name.unwrap_or_else(|| format!("?{}", index + 1).into_bytes());
-            if let Some(value) = self.parameters.get(&name) {
-                statement.bind(index + 1, value.clone());
-            }
-        }
+    /// The values of a statement's parameters.
+    fn values(&self, statement: &Statement) -> Vec<Owned> {
+        let names = statement.parameter_names().iter().enumerate();
+        names
+            .map(|(index, name)| {
+                let numbered = || format!("?{}", index + 1).into_bytes();
+                let name = name.clone().unwrap_or_else(numbered);
+                self.parameters.get(&name).cloned().unwrap_or_default()
+            })
+            .collect()
+    }
+}
+
+/// Hands each row on to a closure.
+struct Each<'e, F: FnMut(&[Owned]) -> Result<()>>(&'e mut F);
+
+impl<F: FnMut(&[Owned]) -> Result<()>> Handler for Each<'_, F> {
+    fn columns(&mut self, _: &[plan::Output]) {}
+
+    fn row(&mut self, row: &[Value<'_>]) -> Result<Flow> {
+        let row: Row = row.iter().map(|value| value.clone().into_owned()).collect();
+        (self.0)(&row)?;
+        Ok(Flow::Continue)
     }
 }
 
@@ -250,8 +260,7 @@ pub fn run(
         };
         let text = rest.get(..used).unwrap_or_default();
         rest = rest.get(used..).unwrap_or_default();
-        let Some(mut statement) = statement else { continue };
-        shell.session.bind(&mut statement);
+        let Some(statement) = statement else { continue };
         if shell.session.explain_plan
             && statement.explain() == 0
             && let Err(error) = show_plan(shell, text)
@@ -259,9 +268,10 @@ pub fn run(
             return fail(shell, &error, Phase::Prepare, origin, text);
         }
         let start = Instant::now();
-        let outcome = show(shell, &mut statement)?;
+        let outcome = show(shell, &statement)?;
         if let Err(error) = outcome {
-            return fail(shell, &error, Phase::Step, origin, text);
+            let phase = if error.is_prepare() { Phase::Prepare } else { Phase::Step };
+            return fail(shell, &error, phase, origin, text);
         }
         after(shell, start)?;
     }
@@ -288,7 +298,7 @@ fn after(shell: &mut Shell, start: Instant) -> std::result::Result<(), Failure> 
     }
     if shell.session.changes {
         let connection = &shell.session.connection;
-        let (changes, total) = (connection.changes(), connection.total_changes());
+        let (changes, total) = (connection.changes.get(), connection.total_changes.get());
         let text = format!("changes: {changes}   total_changes: {total}\n");
         shell.output.write(text.as_bytes())?;
     }
@@ -296,49 +306,100 @@ fn after(shell: &mut Shell, start: Instant) -> std::result::Result<(), Failure> 
 }
 
 /// Runs one statement to its end and shows its rows. The outer failure is the output's.
-fn show(shell: &mut Shell, statement: &mut Statement) -> std::result::Result<Result<()>, Failure> {
+fn show(shell: &mut Shell, statement: &Statement) -> std::result::Result<Result<()>, Failure> {
     if statement.explain() == 2 {
         return show_plan_rows(shell, statement);
     }
-    let names: Vec<Vec<u8>> = statement.column_names().to_vec();
+    let values = shell.session.values(statement);
     let layout = shell.layout.clone();
     if layout.mode.is_columnar() {
-        let mut rows: Vec<Row> = Vec::new();
-        let outcome = loop {
-            match statement.step(&mut shell.session.connection) {
-                Ok(true) => rows.push(statement.row().to_vec()),
-                Ok(false) => break Ok(()),
-                Err(error) => break Err(error),
-            }
-        };
+        let mut gathered = Gathered::default();
+        let outcome = shell.session.connection.execute(statement, &values, &mut gathered);
         let mut out = Vec::new();
-        columnar::write(&mut out, &layout, &names, &rows);
+        if gathered.any {
+            columnar::write(&mut out, &layout, &gathered.names, &gathered.rows);
+        }
         shell.output.write(&out)?;
         return Ok(outcome);
     }
-    let mut writer = RowWriter::new(&layout, &names);
-    let mut out = Vec::with_capacity(BATCH_BYTES);
-    let outcome = loop {
-        match statement.step(&mut shell.session.connection) {
-            Ok(true) => writer.row(&mut out, statement.row()),
-            Ok(false) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-        if out.len() >= BATCH_BYTES {
-            shell.output.write(&out)?;
-            out.clear();
-        }
+    let Shell { session, output, .. } = shell;
+    let mut printer = Printer {
+        layout: &layout,
+        output,
+        writer: None,
+        out: Vec::with_capacity(BATCH_BYTES),
+        failure: None,
     };
-    writer.end(&mut out);
+    let outcome = session.connection.execute(statement, &values, &mut printer);
+    let Printer { writer, mut out, failure, .. } = printer;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    if let Some(mut writer) = writer {
+        writer.end(&mut out);
+    }
     shell.output.write(&out)?;
     Ok(outcome)
+}
+
+/// The whole result of a statement.
+#[derive(Default)]
+struct Gathered {
+    names: Vec<Vec<u8>>,
+    rows: Vec<Row>,
+    any: bool,
+}
+
+impl Handler for Gathered {
+    fn columns(&mut self, columns: &[plan::Output]) {
+        self.any = true;
+        self.names = names_of(columns);
+    }
+
+    fn row(&mut self, row: &[Value<'_>]) -> Result<Flow> {
+        self.rows.push(row.iter().map(|value| value.clone().into_owned()).collect());
+        Ok(Flow::Continue)
+    }
+}
+
+fn names_of(columns: &[plan::Output]) -> Vec<Vec<u8>> {
+    columns.iter().map(|column| column.name.as_bytes().to_vec()).collect()
+}
+
+/// Prints rows as they come.
+struct Printer<'p> {
+    layout: &'p Layout,
+    output: &'p mut Output,
+    writer: Option<RowWriter<'p>>,
+    out: Vec<u8>,
+    failure: Option<Failure>,
+}
+
+impl Handler for Printer<'_> {
+    fn columns(&mut self, columns: &[plan::Output]) {
+        self.writer = Some(RowWriter::new(self.layout, names_of(columns)));
+    }
+
+    fn row(&mut self, row: &[Value<'_>]) -> Result<Flow> {
+        if let Some(writer) = &mut self.writer {
+            writer.row(&mut self.out, row);
+        }
+        if self.out.len() >= BATCH_BYTES {
+            if let Err(failure) = self.output.write(&self.out) {
+                self.failure = Some(failure);
+                return Ok(Flow::Stop);
+            }
+            self.out.clear();
+        }
+        Ok(Flow::Continue)
+    }
 }
 
 /// Shows the plan of `sql` before it runs (`.eqp on`).
 fn show_plan(shell: &mut Shell, sql: &[u8]) -> Result<()> {
     let sql = [b"EXPLAIN QUERY PLAN ", sql].concat();
-    let Some(mut statement) = shell.session.connection.prepare(&sql)?.0 else { return Ok(()) };
-    match show_plan_rows(shell, &mut statement) {
+    let Some(statement) = shell.session.connection.prepare(&sql)?.0 else { return Ok(()) };
+    match show_plan_rows(shell, &statement) {
         Ok(outcome) => outcome,
         Err(failure) => Err(Error::new(failure.to_string())),
     }
@@ -347,21 +408,22 @@ fn show_plan(shell: &mut Shell, sql: &[u8]) -> Result<()> {
 /// Rows (id, parent, unused, detail) as a tree.
 fn show_plan_rows(
     shell: &mut Shell,
-    statement: &mut Statement,
+    statement: &Statement,
 ) -> std::result::Result<Result<()>, Failure> {
-    let mut nodes: Vec<(i64, i64, Vec<u8>)> = Vec::new();
-    loop {
-        match statement.step(&mut shell.session.connection) {
-            Ok(true) => {
-                let row = statement.row();
-                let number = |index: usize| row.get(index).map_or(0, Owned::to_int);
-                let detail = row.get(3).map(|value| value.to_text().into_owned());
-                nodes.push((number(0), number(1), detail.unwrap_or_default()));
-            }
-            Ok(false) => break,
-            Err(error) => return Ok(Err(error)),
-        }
+    let values = shell.session.values(statement);
+    let mut gathered = Gathered::default();
+    if let Err(error) = shell.session.connection.execute(statement, &values, &mut gathered) {
+        return Ok(Err(error));
     }
+    let nodes: Vec<(i64, i64, Vec<u8>)> = gathered
+        .rows
+        .iter()
+        .map(|row| {
+            let number = |index: usize| row.get(index).map_or(0, Owned::to_int);
+            let detail = row.get(3).map(|value| value.to_text().into_owned());
+            (number(0), number(1), detail.unwrap_or_default())
+        })
+        .collect();
     let mut out = Vec::new();
     if !nodes.is_empty() {
         out.extend_from_slice(b"QUERY PLAN\n");
