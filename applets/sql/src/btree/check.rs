@@ -131,7 +131,8 @@ impl Check<'_> {
 
     fn auto_vacuum_header(&mut self, roots: &[PageNo]) -> Result<()> {
         let header = self.pager.page(1)?;
-        let (largest, incremental) = (be32(&header, at::LARGEST_ROOT), be32(&header, 64));
+        let (largest, incremental) =
+            (be32(&header, at::LARGEST_ROOT), be32(&header, at::INCREMENTAL_VACUUM));
         let most = roots.iter().copied().max().unwrap_or(0).max(1);
         if largest != 0 && most != largest {
             self.say(&format!("max rootpage ({most}) disagrees with header ({largest})"));

@@ -433,7 +433,41 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`] where leaving the WAL needs everybody else to go, I/O.
     pub fn set_journal_mode(&self, mode: JournalMode) -> Result<JournalMode> {
-        self.0.pager.borrow_mut().set_journal_mode(mode)
+        let old = self.journal_mode()?;
+        if mode == old || !self.0.pager.borrow().can_have(mode) {
+            return Ok(old);
+        }
+        if mode == JournalMode::Wal {
+            if self.in_read() {
+                return Err(Error::Misuse("cannot change into wal mode from within a transaction"));
+            }
+            self.write_version(2)?;
+        } else if old == JournalMode::Wal {
+            self.0.pager.borrow_mut().leave_wal()?;
+            self.0.pager.borrow_mut().set_rollback_mode(JournalMode::Delete)?;
+            let written = self.write_version(1);
+            self.0.pager.borrow_mut().left_wal();
+            written?;
+        }
+        if mode != JournalMode::Wal {
+            self.0.pager.borrow_mut().set_rollback_mode(mode)?;
+        }
+        self.journal_mode()
+    }
+
+    /// Sets the versions of the header, which tell whether there is a log.
+    fn write_version(&self, version: u8) -> Result<()> {
+        self.begin_write(WriteLock::Immediate)?;
+        let written = self.0.pager.borrow_mut().page_mut(1).map(|page| {
+            if let Some(versions) = page.get_mut(at::WRITE_VERSION..=at::READ_VERSION) {
+                versions.fill(version);
+            }
+        });
+        let done = written.and_then(|()| self.commit());
+        if done.is_err() {
+            self.rollback()?;
+        }
+        done
     }
 
     /// When the disk is waited for.

@@ -17,9 +17,10 @@ use std::sync::Arc;
 
 use super::header::{HEADER_BYTES, Header, at};
 use super::journal::{self, Writer};
+use super::wal::{Checkpoint, SyncLog, Wal};
 use super::{
-    Backing, JournalMode, LockingMode, Page, PageNo, PageSet, Pager, State, Synchronous, WriteLock,
-    sibling,
+    Backing, CheckpointMode, JournalMode, LockingMode, Page, PageNo, PageSet, Pager, State,
+    Synchronous, WriteLock, sibling,
 };
 use crate::vfs::{Access, Error, File, LockLevel, Result};
 
@@ -106,18 +107,56 @@ impl Pager {
         if !self.file()?.lock(LockLevel::Shared)? {
             return Err(Error::Busy);
         }
-        self.recover_hot_journal()?;
+        if self.wal.is_none() {
+            self.recover_hot_journal()?;
+            self.open_wal_if_present()?;
+        }
         self.state = State::Read;
-        self.refresh()
+        self.refresh()?;
+        if self.wal.is_none() && !self.leaving_wal && self.header.is_some_and(|header| header.wal) {
+            self.open_wal()?;
+            self.refresh()?;
+        }
+        Ok(())
+    }
+
+    fn open_wal_if_present(&mut self) -> Result<()> {
+        let path = sibling(&self.path, "-wal");
+        if self.leaving_wal || !self.vfs.exists(&path)? {
+            return Ok(());
+        }
+        if self.file()?.size()? == 0 {
+            // Of a database that is gone.
+            if !self.settings.read_only {
+                self.vfs.delete(&path, false)?;
+            }
+            return Ok(());
+        }
+        self.open_wal()
+    }
+
+    fn open_wal(&mut self) -> Result<()> {
+        let (path, shm) = (sibling(&self.path, "-wal"), sibling(&self.path, "-shm"));
+        self.wal = Some(Wal::open(&*self.vfs, &path, &shm, self.settings.read_only)?);
+        Ok(())
     }
 
     /// Compares the file with what the cache was filled from.
     fn refresh(&mut self) -> Result<()> {
-        let file = self.file()?;
-        let size = file.size()?;
+        let is_new_snapshot = match &mut self.wal {
+            Some(wal) => wal.begin_read(&*self.vfs)?,
+            None => false,
+        };
+        let size = self.file()?.size()?;
         let mut head = [0; HEADER_BYTES];
-        let read = file.read_at(&mut head, 0)?;
-        if size == 0 || read == 0 {
+        let logged = self.frame_of(1)?;
+        match self.wal.as_ref().filter(|_| logged != 0) {
+            Some(wal) => wal.read_frame(logged, &mut head)?,
+            None => {
+                self.file()?.read_at(&mut head, 0)?;
+            }
+        }
+        if size == 0 && logged == 0 {
             self.forget_cache([0; 16]);
             self.header = None;
             self.page_count = 0;
@@ -125,12 +164,16 @@ impl Pager {
         }
         let header = Header::parse(&head)?;
         let stamp = stamp(&head);
-        if self.header != Some(header) || stamp != self.seen {
+        if self.header != Some(header) || stamp != self.seen || is_new_snapshot {
             self.forget_cache(stamp);
             self.reset_page_size(header.page_size as usize, header.reserved);
             self.header = Some(header);
         }
-        let pages = u32::try_from(size.div_ceil(u64::from(header.page_size))).unwrap_or(u32::MAX);
+        let in_file = size.div_ceil(u64::from(header.page_size));
+        let pages = match self.wal.as_ref().map_or(0, Wal::page_count) {
+            0 => u32::try_from(in_file).unwrap_or(u32::MAX),
+            count => count,
+        };
         self.page_count = header.page_count.unwrap_or(pages);
         if self.page_count > pages {
             return Err(Error::Corrupt);
@@ -155,7 +198,10 @@ impl Pager {
     }
 
     fn unlock_unless_kept(&mut self) {
-        if self.settings.locking_mode == LockingMode::Normal {
+        if let Some(wal) = &mut self.wal {
+            // SHARED stays: it tells the others that somebody uses the log.
+            wal.end_read();
+        } else if self.settings.locking_mode == LockingMode::Normal {
             self.unlock(LockLevel::None);
         }
     }
@@ -233,7 +279,9 @@ impl Pager {
         if self.header.is_some_and(|header| !header.writable) {
             return Err(Error::ReadOnly);
         }
-        if self.backing == Backing::File && !self.file()?.lock(LockLevel::Reserved)? {
+        if let Some(wal) = &mut self.wal {
+            wal.begin_write()?;
+        } else if self.backing == Backing::File && !self.file()?.lock(LockLevel::Reserved)? {
             return Err(Error::Busy);
         }
         self.txn = Transaction { orig_pages: self.page_count, ..Transaction::default() };
@@ -249,6 +297,7 @@ impl Pager {
 
     fn lock_for_write(&mut self, lock: WriteLock) -> Result<()> {
         match lock {
+            _ if self.wal.is_some() => Ok(()),
             WriteLock::Immediate => Ok(()),
             WriteLock::Exclusive => self.wait_for(LockLevel::Exclusive),
         }
@@ -259,6 +308,7 @@ impl Pager {
     fn journals_to_file(&self) -> bool {
         use JournalMode::{Delete, Persist, Truncate};
         self.backing == Backing::File
+            && self.wal.is_none()
             && matches!(self.settings.journal_mode, Delete | Persist | Truncate)
     }
 
@@ -338,6 +388,11 @@ impl Pager {
             Backing::Temporary if self.file.is_none() => self.file = Some(self.vfs.temporary()?),
             _ => {}
         }
+        if self.wal.is_some() {
+            self.write_to_log(None)?;
+            self.epoch += 1;
+            return Ok(());
+        }
         // A reader in the way: the cache grows instead.
         if self.backing == Backing::File && !self.file()?.lock(LockLevel::Exclusive)? {
             return Ok(());
@@ -384,6 +439,12 @@ impl Pager {
         }
     }
 
+    /// Whether the transaction has changed a page.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.txn.file_changed || self.txn.record_count() > 0 || self.cache.dirty_count() > 0
+    }
+
     // ---- commit -------------------------------------------------------------------------------
 
     /// Makes the changes durable and ends the transaction. After [`Error::Busy`] it is still open.
@@ -408,6 +469,12 @@ impl Pager {
             // What is dirty may stay in the cache until the next spill.
             Backing::Temporary => {}
             Backing::File if !changed => {}
+            Backing::File if self.wal.is_some() => {
+                self.commit_to_log()?;
+                self.finish_write();
+                self.checkpoint_if_long();
+                return Ok(());
+            }
             Backing::File => self.commit_to_file()?,
         }
         self.finish_write();
@@ -434,6 +501,52 @@ impl Pager {
         self.finish_journal()?;
         self.txn.file_changed = false;
         self.note_own_header()
+    }
+
+    pub(super) fn sync_log(&self) -> SyncLog {
+        match self.settings.synchronous {
+            Synchronous::Off => SyncLog::Never,
+            Synchronous::Normal => SyncLog::Checkpoint,
+            Synchronous::Full | Synchronous::Extra => SyncLog::Always,
+        }
+    }
+
+    fn commit_to_log(&mut self) -> Result<()> {
+        let page_count = self.page_count;
+        Header::count_change(self.page_mut(1)?, page_count);
+        self.write_to_log(Some(page_count))?;
+        self.txn.file_changed = false;
+        self.note_own_header()
+    }
+
+    /// Appends the dirty pages to the log.
+    fn write_to_log(&mut self, commit: Option<PageNo>) -> Result<()> {
+        let dirty = self.cache.dirty_pages();
+        let pages: Vec<(PageNo, Page)> = dirty
+            .into_iter()
+            .filter(|page_no| *page_no <= self.page_count)
+            .filter_map(|page_no| Some((page_no, self.cache.get(page_no)?.clone())))
+            .collect();
+        self.txn.file_changed = true;
+        let sync = self.sync_log();
+        let limit = self.settings.journal_size_limit;
+        if let Some(wal) = &mut self.wal {
+            wal.append(&*self.vfs, &pages, commit, sync)?;
+            if commit.is_some() && limit >= 0 {
+                wal.limit_size(limit)?;
+            }
+        }
+        self.cache.mark_clean();
+        Ok(())
+    }
+
+    /// The commit is done whatever becomes of the checkpoint.
+    fn checkpoint_if_long(&mut self) {
+        let limit = self.settings.wal_autocheckpoint;
+        let frames = self.wal.as_ref().map_or(0, Wal::frame_count);
+        if limit > 0 && frames >= limit {
+            let _ = self.checkpoint(CheckpointMode::Passive);
+        }
     }
 
     /// What others would compare their caches with is now what we wrote.
@@ -469,7 +582,9 @@ impl Pager {
         self.txn = Transaction::default();
         self.epoch += 1;
         self.state = State::Closed;
-        if self.settings.locking_mode == LockingMode::Normal {
+        if let Some(wal) = &mut self.wal {
+            wal.end_read();
+        } else if self.settings.locking_mode == LockingMode::Normal {
             self.kept_journal = None;
             self.unlock(LockLevel::None);
         }
@@ -503,6 +618,16 @@ impl Pager {
             self.cache.truncate(orig_pages);
         }
         self.page_count = orig_pages;
+        if let Some(wal) = &mut self.wal {
+            wal.undo()?;
+            // Pages that were spilled may be in the cache as clean ones.
+            if self.txn.file_changed {
+                self.cache.clear();
+            } else {
+                self.cache.drop_dirty();
+            }
+            return Ok(());
+        }
         if !self.txn.file_changed {
             self.undo_in_cache()?;
             return self.finish_journal();
@@ -660,7 +785,41 @@ impl Pager {
         Ok(self.vfs.delete(path, sync_folder)?)
     }
 
+    /// The original of a record is what the log or the file has: it is read again when needed.
+    pub(super) fn drop_record(&mut self, index: usize) {
+        if let Some((page_no, _)) = self.txn.records.get(index) {
+            self.cache.remove(*page_no);
+        }
+    }
+
+    /// The last connection copies the log and removes it.
+    fn close_wal(&mut self) {
+        let Some(wal) = self.wal.take() else { return };
+        let is_last =
+            matches!(self.file().and_then(|file| Ok(file.lock(LockLevel::Exclusive)?)), Ok(true));
+        if is_last && !self.settings.read_only {
+            // A log that cannot be copied now is recovered by whoever comes next.
+            let _ = self.copy_and_delete(wal);
+        }
+    }
+
+    /// Copies the whole log and removes it; under EXCLUSIVE.
+    pub(super) fn copy_and_delete(&mut self, wal: Wal) -> Result<()> {
+        let mut wal = wal;
+        wal.end_read();
+        let sync = self.sync_log();
+        let file = Arc::clone(self.file()?);
+        let mut with = Checkpoint { vfs: &*self.vfs, database: &*file, sync, busy: &mut self.busy };
+        let result = wal.checkpoint(&mut with, CheckpointMode::Passive)?;
+        if result.busy || result.checkpointed_frames < result.log_frames {
+            return Err(Error::Busy);
+        }
+        wal.delete(&*self.vfs);
+        Ok(())
+    }
+
     pub(super) fn close(&mut self) {
+        self.close_wal();
         let deletes = self.settings.journal_mode == JournalMode::Delete;
         if self.kept_journal.take().is_some() && deletes && self.backing == Backing::File {
             let _ = self.vfs.delete(&sibling(&self.path, "-journal"), false);
