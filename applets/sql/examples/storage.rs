@@ -145,7 +145,7 @@ fn seek_rows(store: &Store, root: u32) -> Result<()> {
     let mut cursor = store.cursor(root, TreeKind::Table)?;
     time("seek rows at random", LOOKUPS, || {
         for n in 1..=LOOKUPS {
-            let rowid = shuffled(n).min(ROWS - 1).max(1);
+            let rowid = shuffled(n).clamp(1, ROWS - 1);
             assert!(cursor.seek_rowid(rowid, Seek::Eq)?);
             cursor.column(1)?;
         }

@@ -10,7 +10,7 @@
 
 use super::cursor::Level;
 use super::edit;
-use super::node::{Geometry, Kind, Node, parse_cell};
+use super::node::{Geometry, Kind, Node, cell_len, parse_cell};
 use super::ptrmap::{self, Use};
 use super::space::{self, Wanted};
 use crate::pager::{HEADER_BYTES, Page, PageNo, Pager, be32, put_be32};
@@ -200,7 +200,7 @@ impl<'p> Balance<'p> {
         let mut cells = Vec::with_capacity(node.cells + 1);
         for index in 0..node.cells {
             let start = node.cell_offset(&page, index)?;
-            let len = parse_cell(node.kind, &page, start, &self.geometry)?.len;
+            let len = cell_len(node.kind, &page, start, &self.geometry)?;
             cells.push(Piece { source, start, len });
         }
         let right_child = if node.kind.is_leaf() { 0 } else { node.right_child(&page) };
