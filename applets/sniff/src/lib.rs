@@ -1,6 +1,7 @@
 //! Capture and print packets, as tcpdump does.
 
 pub mod cli;
+pub mod filter;
 
 use box_kit::{Failure, Invocation, Outcome, cli::Parsed};
 
