@@ -5,11 +5,15 @@
 //! glibc crashes in them): names go through [`resolve`], users and groups through [`accounts`].
 
 pub mod accounts;
+pub mod epoll;
 pub mod heap;
+pub mod heap_use;
+pub mod limits;
 pub mod process;
 pub mod random;
 pub mod resolve;
 pub mod signal;
+pub mod stop_signal;
 
 use std::io;
 
