@@ -1,6 +1,8 @@
 //! A drop-in for Redis and Valkey: server, client and benchmark.
 
+pub mod benchmark;
 pub mod cli;
+pub mod client;
 
 use box_kit::{Failure, Invocation, Outcome, cli::Parsed};
 
@@ -17,7 +19,7 @@ pub fn server(invocation: Invocation) -> Outcome {
 /// # Errors
 /// What the client could not do.
 pub fn client(invocation: Invocation) -> Outcome {
-    run(cli::client_command(), invocation)
+    client::run(&invocation)
 }
 
 /// Runs `box cache-benchmark`.
@@ -25,7 +27,7 @@ pub fn client(invocation: Invocation) -> Outcome {
 /// # Errors
 /// What the benchmark could not do.
 pub fn benchmark(invocation: Invocation) -> Outcome {
-    run(cli::benchmark_command(), invocation)
+    run(benchmark::cli::command(), invocation)
 }
 
 fn run(command: clap::Command, invocation: Invocation) -> Outcome {

@@ -8,12 +8,15 @@ pub mod accounts;
 pub mod epoll;
 pub mod heap;
 pub mod heap_use;
+pub mod interrupt;
 pub mod limits;
+pub mod poll;
 pub mod process;
 pub mod random;
 pub mod resolve;
 pub mod signal;
 pub mod stop_signal;
+pub mod terminal;
 
 use std::io;
 

@@ -5,3 +5,4 @@ pub mod decimal;
 pub mod dns;
 pub mod rdb;
 pub mod resp;
+pub mod resp_reply;

@@ -1,0 +1,3 @@
+//! `box cache-benchmark`.
+
+pub mod cli;
