@@ -27,7 +27,7 @@ pub fn client(invocation: Invocation) -> Outcome {
 /// # Errors
 /// What the benchmark could not do.
 pub fn benchmark(invocation: Invocation) -> Outcome {
-    run(benchmark::cli::command(), invocation)
+    benchmark::run(&invocation)
 }
 
 fn run(command: clap::Command, invocation: Invocation) -> Outcome {

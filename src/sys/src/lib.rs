@@ -17,6 +17,7 @@ pub mod resolve;
 pub mod signal;
 pub mod stop_signal;
 pub mod terminal;
+pub mod timer;
 
 use std::io;
 

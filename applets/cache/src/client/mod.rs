@@ -14,15 +14,15 @@
 //! letter; by its own name misuse and a server that is not there are told in the house's form.
 
 pub mod cli;
-mod connection;
+pub mod connection;
 mod docs;
 mod eval;
 mod latency;
 mod lru;
 mod oneshot;
-mod options;
+pub mod options;
 mod pipe;
-mod render;
+pub mod render;
 mod replica;
 mod sample;
 mod scan;
@@ -35,9 +35,12 @@ use std::io::{self, Write};
 use box_kit::cli::Parsed;
 use box_kit::{Exit, Failure, Invocation, Name, Outcome};
 
-use connection::{Connection, Lost};
+use connection::Lost;
 use options::{Mode, Options};
 use session::Session;
+
+pub use connection::{Address, Connection, Target};
+pub use options::{COMPATIBLE, Uri, leading_integer};
 
 /// Whose client is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -429,17 +429,27 @@ fn ask_password() -> Result<Vec<u8>, Stop> {
 
 /// The parts of `redis://USER:PASSWORD@HOST:PORT/DB`.
 #[derive(Debug, Default, PartialEq)]
-struct Uri {
-    tls: bool,
-    user: Option<Vec<u8>>,
-    password: Option<Vec<u8>>,
-    host: Option<String>,
-    port: Option<u16>,
-    db: Option<i64>,
+pub struct Uri {
+    /// `rediss`: the connection is encrypted.
+    pub tls: bool,
+    /// User to authenticate as.
+    pub user: Option<Vec<u8>>,
+    /// Password to authenticate with.
+    pub password: Option<Vec<u8>>,
+    /// Host of the server.
+    pub host: Option<String>,
+    /// Port of the server.
+    pub port: Option<u16>,
+    /// Database to select.
+    pub db: Option<i64>,
 }
 
 impl Uri {
-    fn parse(text: &str) -> Result<Uri, Stop> {
+    /// Takes one apart.
+    ///
+    /// # Errors
+    /// Its scheme is another.
+    pub fn parse(text: &str) -> Result<Uri, Stop> {
         let mut uri = Uri::default();
         let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
         uri.tls = match scheme.to_ascii_lowercase().as_str() {
