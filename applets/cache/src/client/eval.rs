@@ -19,7 +19,7 @@ pub fn run(mut session: Session<'_>, options: &Options, file: &Path) -> Result<E
     })?;
     match session.issue(&request(script, &options.command), options.repeat)? {
         Sent::Done => Ok(Exit::DONE),
-        Sent::Lost => Ok(Exit::FAILED),
+        Sent::Lost | Sent::Interrupted => Ok(Exit::FAILED),
     }
 }
 

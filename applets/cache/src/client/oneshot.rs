@@ -27,7 +27,7 @@ pub fn run(mut session: Session<'_>, options: &Options) -> Result<Exit, Stop> {
     }
     match session.issue(&args, options.repeat)? {
         Sent::Done => Ok(Exit::DONE),
-        Sent::Lost => Ok(Exit::FAILED),
+        Sent::Lost | Sent::Interrupted => Ok(Exit::FAILED),
     }
 }
 

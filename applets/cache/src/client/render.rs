@@ -172,20 +172,13 @@ fn numbered_pairs(pairs: &[(Reply, Reply)], indent: &str, out: &mut Vec<u8>) {
         // The line end of the key gives way to the arrow.
         out.pop();
         out.extend_from_slice(b" => ");
-        if is_long(value) {
-            out.push(b'\n');
-            out.extend_from_slice(deeper.as_bytes());
-        }
+        let at = out.len();
         standard(value, &deeper, out);
-    }
-}
-
-/// Whether a reply takes several lines, which then begin on one of their own.
-fn is_long(reply: &Reply) -> bool {
-    match reply {
-        Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => items.len() > 1,
-        Reply::Map(pairs) => pairs.len() > 1,
-        _ => false,
+        // What takes several lines begins on one of its own.
+        let lines = out.get(at..).map_or(0, |text| memchr::memchr_iter(b'\n', text).count());
+        if lines > 1 {
+            out.splice(at..at, format!("\n{deeper}").into_bytes());
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub enum Sent {
     Done,
     /// The connection is lost: the command may be sent again on a new one.
     Lost,
+    /// Ctrl-C ended the wait for its reply.
+    Interrupted,
 }
 
 /// The reply of a command, as far as the session looks at it.
@@ -230,20 +232,31 @@ impl<'o> Session<'o> {
     pub fn issue(&mut self, args: &[Vec<u8>], repeat: i64) -> Result<Sent, Stop> {
         loop {
             let mut redirected = false;
-            if self.send_command(args, repeat, &mut redirected)? == Sent::Lost {
+            let mut sent = self.send_command(args, repeat, &mut redirected)?;
+            if sent == Sent::Lost {
                 self.try_connect()?;
-                if self.send_command(args, repeat, &mut redirected)? == Sent::Lost {
-                    if let Some(lost) = self.lost.take() {
-                        eprintln!("Error: {lost}");
-                    }
-                    return Ok(Sent::Lost);
-                }
+                sent = self.send_command(args, repeat, &mut redirected)?;
+            }
+            if sent == Sent::Lost
+                && let Some(lost) = self.lost.take()
+            {
+                eprintln!("Error: {lost}");
+            }
+            if sent != Sent::Done {
+                return Ok(sent);
             }
             if !redirected {
                 return Ok(Sent::Done);
             }
             self.try_connect()?;
         }
+    }
+
+    /// After Ctrl-C: what the server still sends is for nobody, so a new connection is made.
+    fn start_over(&mut self) -> Result<Sent, Stop> {
+        show(b"\n")?;
+        self.try_connect()?;
+        Ok(Sent::Interrupted)
     }
 
     fn send_command(
@@ -272,8 +285,8 @@ impl<'o> Session<'o> {
                 Flow::Monitor | Flow::Messages => self.stream(&command)?,
                 Flow::Replica => return self.follow(),
             };
-            if sent == Sent::Lost {
-                return Ok(Sent::Lost);
+            if sent != Sent::Done {
+                return Ok(sent);
             }
             if *redirected || matches!(command.mode, Flow::Monitor) {
                 return Ok(Sent::Done);
@@ -307,10 +320,7 @@ impl<'o> Session<'o> {
                 Read::Redirected => *redirected = true,
                 Read::Lost => return Ok(Sent::Lost),
                 Read::ShutDown => break,
-                Read::Interrupted => {
-                    self.try_connect()?;
-                    break;
-                }
+                Read::Interrupted => return self.start_over(),
             }
         }
         Ok(Sent::Done)
@@ -326,11 +336,7 @@ impl<'o> Session<'o> {
             match self.read_reply(command.verbatim, messages)? {
                 Read::Shown(Kind::Error) => return Ok(Sent::Done),
                 Read::Shown(_) => {}
-                Read::Interrupted => {
-                    interrupt::happened();
-                    self.try_connect()?;
-                    return Ok(Sent::Done);
-                }
+                Read::Interrupted => return self.start_over(),
                 Read::Lost => return Err(self.lost.take().unwrap_or(Lost::Closed).into()),
                 Read::Redirected | Read::ShutDown => return Ok(Sent::Done),
             }

@@ -139,9 +139,9 @@ fn enter(session: &mut Session<'_>, lines: &mut Lines, line: &[u8]) -> Result<bo
 
 fn issue(session: &mut Session<'_>, words: &[Vec<u8>], repeat: i64) -> Result<(), Stop> {
     let begun = Instant::now();
-    let _: Sent = session.issue(words, repeat)?;
+    let sent = session.issue(words, repeat)?;
     let took = begun.elapsed();
-    if took >= SLOW && session.options().output == Output::Standard {
+    if took >= SLOW && sent != Sent::Interrupted && session.options().output == Output::Standard {
         show(format!("({:.2}s)\n", took.as_millis() as f64 / 1000.0).as_bytes())?;
     }
     Ok(())
