@@ -1,6 +1,6 @@
-//! The command lines of `box cache-server`, `box cache-cli` and `box cache-benchmark`.
+//! The command line of `box cache-server`.
 //!
-//! The server's is the incumbent's: `[CONFIG-FILE|-] [--PARAMETER VALUE ...]`; parameters are those
+//! It is the incumbent's: `[CONFIG-FILE|-] [--PARAMETER VALUE ...]`; parameters are those
 //! of the configuration file, so that clap only knows where they stand.
 
 use std::io::Read;
@@ -31,16 +31,6 @@ pub fn server_command() -> clap::Command {
                 .value_name("CONFIG-FILE | --PARAMETER VALUE")
                 .help("A configuration file, - for standard input, and parameters that override it"),
         )
-}
-
-/// The clap tree of `box cache-cli`.
-pub fn client_command() -> clap::Command {
-    crate::client::options::command()
-}
-
-/// The clap tree of `box cache-benchmark`.
-pub fn benchmark_command() -> clap::Command {
-    crate::bench::options::command()
 }
 
 const USAGE: &str = "Usage: ./redis-server [/path/to/redis.conf] [options] [-]

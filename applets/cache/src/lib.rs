@@ -11,7 +11,7 @@
 //! cmd/*        the commands, a data type each     cmd/db        what they do to keys
 //! store/       shards, hash table, entries        types/        lists, sets, hashes, sorted sets
 //! server/      workers, mailboxes, pub/sub, start persist/      RDB, append-only file, snapshots
-//! config/      parameters and the file            client/ bench/  cache-cli, cache-benchmark
+//! config/      parameters and the file            client/ benchmark/ cache-cli, cache-benchmark
 //! ```
 //!
 //! # Data flow
@@ -30,10 +30,10 @@
 //! - A shard that a snapshot waits for is given to it before it is changed.
 //! - A waiter is claimed before it is served or given up.
 
+pub mod benchmark;
 pub mod cli;
+pub mod client;
 
-mod bench;
-mod client;
 mod cmd;
 mod config;
 mod glob;
@@ -69,5 +69,5 @@ pub fn client(invocation: Invocation) -> Outcome {
 /// # Errors
 /// What the benchmark could not do.
 pub fn benchmark(invocation: Invocation) -> Outcome {
-    bench::run(&invocation)
+    benchmark::run(&invocation)
 }

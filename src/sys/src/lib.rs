@@ -12,6 +12,7 @@ pub mod epoll;
 pub mod file;
 pub mod heap;
 pub mod heap_use;
+pub mod interrupt;
 pub mod limits;
 pub mod mount;
 pub mod namespace;
@@ -20,6 +21,7 @@ pub mod nftables;
 pub mod pass;
 pub mod pidfd;
 pub mod poll;
+pub mod poll_fds;
 pub mod process;
 pub mod pty;
 pub mod random;
@@ -29,6 +31,8 @@ pub mod shared_map;
 pub mod signal;
 pub mod spawn;
 pub mod stop_signal;
+pub mod terminal;
+pub mod timer;
 
 use std::io;
 

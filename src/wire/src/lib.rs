@@ -11,4 +11,5 @@ pub mod pcapng;
 pub mod proxy_protocol;
 pub mod rdb;
 pub mod resp;
+pub mod resp_reply;
 pub mod tls_hello;
