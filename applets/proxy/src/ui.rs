@@ -94,6 +94,13 @@ pub enum Event {
     End,
 }
 
+impl Event {
+    /// Of interest only once it is known where the tunnel is.
+    fn may_wait(&self) -> bool {
+        matches!(self, Event::Notice(_) | Event::Inspector(_) | Event::Certificate(_))
+    }
+}
+
 /// A way to the drawing thread. Cheap to clone; sending never waits.
 #[derive(Clone, Debug)]
 pub struct Events {
@@ -185,13 +192,23 @@ fn show(form: Form, mut output: Output, receiver: &Receiver<Event>) {
         Form::Screen => screen::run(&mut output, receiver),
         Form::UrlsOnly => urls_only(&mut output, receiver),
         Form::Logfmt | Form::Json => {
+            // Whoever reads our output for the address finds it in the first line.
+            let mut held = Some(Vec::new());
             while let Ok(event) = receiver.recv() {
-                if matches!(event, Event::End) {
+                if let (Some(early), true) = (&mut held, event.may_wait()) {
+                    early.push(event);
+                    continue;
+                }
+                let ends = matches!(event, Event::End);
+                let early = held.take().unwrap_or_default();
+                for event in std::iter::once(event).filter(|_| !ends).chain(early) {
+                    let line = lines::line(&event, form == Form::Json);
+                    // A log that cannot be written is no reason to stop serving.
+                    let _ = output.write_all(line.as_bytes()).and_then(|()| output.flush());
+                }
+                if ends {
                     return;
                 }
-                let line = lines::line(&event, form == Form::Json);
-                // A log that cannot be written is no reason to stop serving.
-                let _ = output.write_all(line.as_bytes()).and_then(|()| output.flush());
             }
         }
     }

@@ -59,20 +59,20 @@ pub async fn serve(core: Rc<Core>, raw: Raw) {
     core.lanes.borrow_mut().remove(&key);
     session.remove_lane(reference);
     let why = driver.await.map(|error| error.to_string()).unwrap_or_default();
-    if !session.is_online() {
+    if core.shared.config.log_requests && !session.is_online() {
         let user = session.user.clone();
         core.shared.config.events.send(Event::AgentGone { user, why });
     }
 }
 
 /// Ends the lanes of a session that live here.
-pub fn end(core: &Core, ticket: &str) {
-    let tunnels = core.shared.registry.tunnels();
-    let session = tunnels.iter().find(|tunnel| tunnel.session.ticket == ticket);
-    let keys = session.map(|tunnel| tunnel.session.lanes_on(core.number)).unwrap_or_default();
-    for lane in keys.iter().filter_map(|key| core.lanes.borrow().get(key).cloned()) {
-        lane.go_away();
-        lane.close();
+pub fn end(core: &Core, session: &AgentSession) {
+    for key in session.lanes_on(core.number) {
+        let lane = core.lanes.borrow().get(&key).cloned();
+        if let Some(lane) = lane {
+            lane.go_away();
+            lane.close();
+        }
     }
 }
 
@@ -116,8 +116,10 @@ fn control(core: &Rc<Core>, lane: &Lane, session: &Arc<AgentSession>, message: &
     let tunnel = bind.tunnel;
     let reply = match bound(core, session, &bind) {
         Ok(urls) => {
-            let event = Event::Bound { user: session.user.clone(), urls: urls.clone() };
-            core.shared.config.events.send(event);
+            if core.shared.config.log_requests {
+                let event = Event::Bound { user: session.user.clone(), urls: urls.clone() };
+                core.shared.config.events.send(event);
+            }
             Control::Bound { tunnel, urls }
         }
         Err(refusal) => Control::Refused { tunnel, refusal },

@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::agents;
-use super::registry::{Registry, Tunnel};
+use super::registry::{AgentSession, Registry, Tunnel};
 use super::visitors;
 use crate::mux::Lane;
 use crate::ui::Events;
@@ -72,8 +72,8 @@ pub enum Handoff {
     Agent(TcpStream),
     /// The agent of this process.
     LocalAgent(UnixStream),
-    /// The session with this ticket is over.
-    EndSession(String),
+    /// This session is over.
+    EndSession(Arc<AgentSession>),
     /// No new work; end when what goes on has ended.
     Drain,
 }
@@ -268,7 +268,7 @@ async fn serve_inbox(
 fn sweep_registry(core: &Rc<Core>) {
     for session in core.shared.registry.sweep() {
         for inbox in &core.shared.inboxes {
-            let _ = inbox.send(Handoff::EndSession(session.ticket.clone()));
+            let _ = inbox.send(Handoff::EndSession(session.clone()));
         }
     }
 }
@@ -291,7 +291,7 @@ fn take(core: &Rc<Core>, work: Handoff) {
                 tokio::task::spawn_local(agents::serve(core.clone(), crate::io::Raw::Unix(socket)));
             }
         }
-        Handoff::EndSession(ticket) => agents::end(core, &ticket),
+        Handoff::EndSession(session) => agents::end(core, &session),
         Handoff::Drain => {}
     }
 }

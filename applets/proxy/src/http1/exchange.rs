@@ -141,10 +141,16 @@ impl<'e> Exchange<'e> {
                 if let Poll::Ready(done) = down.as_mut().poll(cx) {
                     return Poll::Ready(Event::Down(done));
                 }
-                if watching && self.uploaded.get().is_some() {
+                if self.uploaded.get().is_none() {
+                    return Poll::Pending;
+                }
+                if watching {
                     return self.watch_client(cx, &mut watching);
                 }
-                Poll::Pending
+                match &self.client.borrow().stream {
+                    Stream::Mux(stream) => stream.poll_broken(cx).map(|()| Event::ClientGone),
+                    _ => Poll::Pending,
+                }
             })
             .await
         };
@@ -207,7 +213,10 @@ impl<'e> Exchange<'e> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
                     *watching = false;
-                    return Poll::Pending;
+                    return match &client.stream {
+                        Stream::Mux(stream) => stream.poll_broken(cx).map(|()| Event::ClientGone),
+                        _ => Poll::Pending,
+                    };
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
