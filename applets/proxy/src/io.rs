@@ -11,5 +11,5 @@ mod stream;
 pub use buffer::Buffer;
 pub use conn::Conn;
 pub use read_ahead::{Raw, ReadAhead};
-pub use relay::relay;
+pub use relay::{Carried, relay};
 pub use stream::Stream;

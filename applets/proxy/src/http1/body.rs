@@ -25,11 +25,11 @@ pub enum BodyError {
 pub type Tap<'t> = &'t mut dyn FnMut(&[u8]);
 
 /// A body on its way.
-pub struct Transfer<'t> {
+pub struct Transfer<'t, 'c> {
     /// Read from here.
-    pub from: &'t RefCell<&'t mut Conn>,
+    pub from: &'t RefCell<&'c mut Conn>,
     /// Written there.
-    pub to: &'t RefCell<&'t mut Conn>,
+    pub to: &'t RefCell<&'c mut Conn>,
     /// The framing it comes with.
     pub framing: Framing,
     /// Whether it leaves in chunks.
@@ -38,7 +38,7 @@ pub struct Transfer<'t> {
     pub drop_trailers: bool,
 }
 
-impl Transfer<'_> {
+impl Transfer<'_, '_> {
     /// Carries the body over and flushes it; returns its length.
     ///
     /// # Errors
@@ -92,7 +92,8 @@ impl Transfer<'_> {
         let mut total = 0;
         let mut trailers = Vec::new();
         loop {
-            let step = decoder.step(self.from.borrow().input.data()).map_err(BodyError::Malformed)?;
+            let step =
+                decoder.step(self.from.borrow().input.data()).map_err(BodyError::Malformed)?;
             match step {
                 ChunkStep::Partial => {
                     if self.read().await? == 0 {

@@ -141,10 +141,16 @@ impl<'e> Exchange<'e> {
                 if let Poll::Ready(done) = down.as_mut().poll(cx) {
                     return Poll::Ready(Event::Down(done));
                 }
-                if watching && self.uploaded.get().is_some() {
+                if self.uploaded.get().is_none() {
+                    return Poll::Pending;
+                }
+                if watching {
                     return self.watch_client(cx, &mut watching);
                 }
-                Poll::Pending
+                match &self.client.borrow().stream {
+                    Stream::Mux(stream) => stream.poll_broken(cx).map(|()| Event::ClientGone),
+                    _ => Poll::Pending,
+                }
             })
             .await
         };
@@ -207,7 +213,10 @@ impl<'e> Exchange<'e> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
                     *watching = false;
-                    return Poll::Pending;
+                    return match &client.stream {
+                        Stream::Mux(stream) => stream.poll_broken(cx).map(|()| Event::ClientGone),
+                        _ => Poll::Pending,
+                    };
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
@@ -216,7 +225,11 @@ impl<'e> Exchange<'e> {
         Poll::Pending
     }
 
-    async fn download(&self, parser: &mut HeadParser, record: &mut Record) -> Result<Done, Trouble> {
+    async fn download(
+        &self,
+        parser: &mut HeadParser,
+        record: &mut Record,
+    ) -> Result<Done, Trouble> {
         for _ in 0..MAX_INTERIM {
             let length = self.response_head(parser).await?;
             let step = self.head(parser, length, record);
@@ -264,7 +277,12 @@ impl<'e> Exchange<'e> {
     }
 
     /// Decides about a response head and queues it for the client.
-    fn head(&self, parser: &HeadParser, length: usize, record: &mut Record) -> Result<Step, Trouble> {
+    fn head(
+        &self,
+        parser: &HeadParser,
+        length: usize,
+        record: &mut Record,
+    ) -> Result<Step, Trouble> {
         let upstream = self.upstream.borrow();
         let raw = &upstream.input.data()[..length];
         let bad = |reject: Reject| Trouble::BadAnswer(reject.reason().to_owned());
@@ -274,7 +292,9 @@ impl<'e> Exchange<'e> {
         let edits = &self.forward.edits;
         if head.status == 101 {
             if !self.plan.upgrade {
-                return Err(Trouble::BadAnswer("a switch of protocols that nobody asked for".into()));
+                return Err(Trouble::BadAnswer(
+                    "a switch of protocols that nobody asked for".into(),
+                ));
             }
             self.note(&head, raw, record);
             emit::switching(&mut client.output, &head, edits);

@@ -168,6 +168,16 @@ impl MuxStream {
         self.lane.forget(id, growth);
     }
 
+    /// Ready once the stream was reset or its lane has ended: also after the peer's clean end.
+    pub fn poll_broken(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.borrow_mut();
+        if state.broken {
+            return Poll::Ready(());
+        }
+        state.reader = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
     fn broken(&self, state: &StreamState) -> io::Error {
         match self.lane.ended() {
             Some(error) if !state.reset_by_peer => {
