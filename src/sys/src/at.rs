@@ -364,3 +364,87 @@ pub fn lock(file: impl AsFd, exclusive: bool) -> io::Result<()> {
         }
     }
 }
+
+/// Whether what a path leads to lies on a mount that is read-only.
+///
+/// # Errors
+/// The path is not there.
+pub fn is_on_read_only_mount(path: &CStr) -> io::Result<bool> {
+    // SAFETY: the structure is plain data, for which zero bytes are a value.
+    let mut status: libc::statvfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `path` is a C string and `status` writable for the length of the call.
+    check(unsafe { libc::statvfs(path.as_ptr(), &raw mut status) })?;
+    Ok(status.f_flag & libc::ST_RDONLY != 0)
+}
+
+/// Flushes the file system that `file` is on.
+///
+/// # Errors
+/// The disk's failure.
+pub fn sync_file_system(file: impl AsFd) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    check(unsafe { libc::syncfs(file.as_fd().as_raw_fd()) }).map(drop)
+}
+
+/// The names in an open directory, without `.` and `..`.
+///
+/// # Errors
+/// It is no directory, or the kernel's refusal.
+pub fn entries(dir: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+    let mut names = Vec::new();
+    let mut buffer = vec![0u8; 32 * 1024];
+    loop {
+        // SAFETY: the buffer is writable for its length.
+        let got = unsafe {
+            let at = buffer.as_mut_ptr();
+            libc::syscall(libc::SYS_getdents64, dir.as_raw_fd(), at, buffer.len())
+        };
+        if got == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        let mut rest = buffer.get(..got as usize).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(names);
+        }
+        // struct linux_dirent64: inode 8, offset 8, record length 2, type 1, name with its NUL.
+        while let Some(&[low, high]) = rest.get(16..18) {
+            let length = usize::from(u16::from_ne_bytes([low, high]));
+            let name = rest.get(19..length).and_then(|name| CStr::from_bytes_until_nul(name).ok());
+            if let Some(name) = name.filter(|name| !matches!(name.to_bytes(), b"." | b"..")) {
+                names.push(name.to_owned());
+            }
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
+}
+
+/// When `name` itself was last changed, in seconds since the epoch.
+///
+/// # Errors
+/// It is not there.
+pub fn modified(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<i64> {
+    // SAFETY: the structure is plain data, for which zero bytes are a value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    let flags = libc::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: `name` is a C string and `stat` writable for the length of the call.
+    check(unsafe { libc::fstatat(dir.as_raw_fd(), name.as_ptr(), &raw mut stat, flags) })?;
+    Ok(stat.st_mtime)
+}
+
+/// Where the symbolic link `name` leads.
+///
+/// # Errors
+/// It is no link.
+pub fn read_link(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<CString> {
+    let mut buffer = vec![0u8; libc::PATH_MAX as usize];
+    // SAFETY: `name` is a C string and the buffer writable for its length.
+    let length = unsafe {
+        let at = buffer.as_mut_ptr().cast();
+        libc::readlinkat(dir.as_raw_fd(), name.as_ptr(), at, buffer.len())
+    };
+    if length == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    buffer.truncate(length as usize);
+    CString::new(buffer).map_err(io::Error::other)
+}

@@ -47,6 +47,7 @@ fn header(family: u8, resource: u16) -> [u8; 4] {
 }
 
 /// An expression, appended to the message of its rule.
+#[allow(missing_docs, reason = "the line of each variant names its fields")]
 #[derive(Clone, Copy, Debug)]
 pub enum Expression<'a> {
     /// Load `length` bytes at `offset` of the network header.

@@ -106,3 +106,11 @@ impl Drop for Raw {
         });
     }
 }
+
+/// Makes a process group the foreground one of our controlling terminal. Where there is none,
+/// nothing happens.
+pub fn set_foreground(group: i32) {
+    // A background process that does this is stopped by SIGTTOU, unless it is blocked.
+    // SAFETY: no memory is passed; 0 is standard input, of whatever kind.
+    unsafe { libc::tcsetpgrp(0, group) };
+}

@@ -184,7 +184,8 @@ fn devices(group: &Group, rules: &[DeviceRule]) -> Result<(), Failure> {
 
 fn parent_allows_all(directory: &Path) -> bool {
     let list = directory.parent().map(|parent| parent.join("devices.list"));
-    list.and_then(|list| fs::read_to_string(list).ok()).is_some_and(|list| list.starts_with("a *:*"))
+    list.and_then(|list| fs::read_to_string(list).ok())
+        .is_some_and(|list| list.starts_with("a *:*"))
 }
 
 fn compiled(rule: &DeviceRule) -> box_sys::cgroup_devices::Rule {

@@ -51,7 +51,8 @@ impl Hierarchies {
                 // A later mount on the same place hides the earlier one.
                 "cgroup2" => found.v2 = Some(mount.into()),
                 "cgroup" => {
-                    let controllers = options.split(',').filter(|option| *option != "rw" && *option != "ro");
+                    let controllers =
+                        options.split(',').filter(|option| *option != "rw" && *option != "ro");
                     let controllers = controllers.map(str::to_owned).collect();
                     found.v1.retain(|(_, other)| other != Path::new(mount));
                     found.v1.push((controllers, mount.into()));
@@ -133,15 +134,15 @@ impl Group {
 
     /// The version 1 directory of a controller.
     pub fn v1_of(&self, controller: &str) -> Option<&Path> {
-        let named = |(known, _): &&(Vec<String>, PathBuf)| known.iter().any(|name| name == controller);
+        let named =
+            |(known, _): &&(Vec<String>, PathBuf)| known.iter().any(|name| name == controller);
         self.v1.iter().find(named).map(|(_, directory)| directory.as_path())
     }
 
     /// The version 2 directory, opened, for a clone into it.
     pub fn handle(&self) -> Result<Option<OwnedFd>, Failure> {
-        let open = |path: &PathBuf| {
-            box_sys::at::open_dir(path).map_err(Failure::os(path.display()))
-        };
+        let open =
+            |path: &PathBuf| box_sys::at::open_dir(path).map_err(Failure::os(path.display()));
         self.v2.as_ref().map(open).transpose()
     }
 
@@ -159,7 +160,8 @@ impl Group {
     /// The processes in the group, groups below it included.
     pub fn pids(&self) -> Vec<i32> {
         let mut pids = Vec::new();
-        if let Some(directory) = self.v1_of("pids").or(self.v1_of("freezer")).or(self.v2.as_deref()) {
+        if let Some(directory) = self.v1_of("pids").or(self.v1_of("freezer")).or(self.v2.as_deref())
+        {
             collect_pids(directory, &mut pids);
         }
         pids
@@ -188,7 +190,9 @@ impl Group {
             return state.trim() == "FROZEN" || state.trim() == "FREEZING";
         }
         let read = |directory: &PathBuf| fs::read_to_string(directory.join("cgroup.freeze"));
-        self.v2.as_ref().is_some_and(|directory| read(directory).is_ok_and(|text| text.trim() == "1"))
+        self.v2
+            .as_ref()
+            .is_some_and(|directory| read(directory).is_ok_and(|text| text.trim() == "1"))
     }
 
     /// Kills every process of the group. A frozen process cannot die, so it is thawed before and
@@ -198,9 +202,10 @@ impl Group {
             // A group that does not thaw keeps its processes; the kill below still marks them.
             let _ = self.freeze(false);
         }
-        let at_once = self.v2.as_ref().is_some_and(|directory| {
-            fs::write(directory.join("cgroup.kill"), "1").is_ok()
-        });
+        let at_once = self
+            .v2
+            .as_ref()
+            .is_some_and(|directory| fs::write(directory.join("cgroup.kill"), "1").is_ok());
         if !at_once {
             for pid in self.pids() {
                 if let Ok(process) = box_sys::pidfd::open(pid) {

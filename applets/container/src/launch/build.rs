@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use box_kit::Failure;
 use box_sys::at;
-use box_sys::credentials::{Capabilities, CapabilitySets, capability_number, permitted_capabilities};
+use box_sys::credentials::{
+    Capabilities, CapabilitySets, capability_number, permitted_capabilities,
+};
 use box_sys::mount::Propagation;
 use box_sys::namespace::Namespace;
 use box_sys::pty::Size;
@@ -21,6 +23,9 @@ use crate::cgroup::Group;
 use crate::oci::options::{self, MountOptions};
 use crate::oci::seccomp;
 use crate::oci::spec::{CapabilityNames, Device, Mount, Process, Spec};
+
+/// A compiled system call filter and the flags to install it with.
+pub type Filter = (Vec<box_sys::credentials::Instruction>, u64);
 
 /// What the configuration does not say.
 pub struct Setup<'a> {
@@ -35,6 +40,8 @@ pub struct Setup<'a> {
     /// `box` as the container's init.
     pub init: Option<OwnedFd>,
     pub network: Option<crate::net::InsideConfig>,
+    /// The system call filter and its flags, where it is not the configuration's.
+    pub filter: Option<Filter>,
     pub group: &'a Group,
     /// The image's program may be `box` itself, reached through a read-only mount.
     pub allow_own_binary: bool,
@@ -116,9 +123,8 @@ pub fn prepare(spec: &mut Spec, setup: Setup<'_>) -> Result<Prepared, Failure> {
         }
         mount_steps(mount, setup.group, &mut builder)?;
     }
-    let bound_dev = |step: &Step| {
-        matches!(step, Step::Bind(bind) if bind.place.path.as_bytes() == b"dev")
-    };
+    let bound_dev =
+        |step: &Step| matches!(step, Step::Bind(bind) if bind.place.path.as_bytes() == b"dev");
     let own_dev = !builder.steps.iter().any(bound_dev);
     if own_dev {
         device_steps(&spec.linux.devices, &mut builder)?;
@@ -147,14 +153,11 @@ pub fn prepare(spec: &mut Spec, setup: Setup<'_>) -> Result<Prepared, Failure> {
     if let Some(personality) = &spec.linux.personality {
         builder.push(Step::Personality(options::personality(&personality.domain)?));
     }
-    let filter = spec.linux.seccomp.as_ref().map(seccomp::compile).transpose()?;
+    let filter = filter(setup.filter, spec.linux.seccomp.as_ref())?;
     // The working directory is made before the root changes hands.
     working_directory(&process, &mut builder)?;
     builder.push(Step::Pivot { pivot: setup.pivot });
-    if let Some(root) = &spec.root
-        && !spec.linux.rootfs_propagation.is_empty()
-    {
-        let _ = root;
+    if !spec.linux.rootfs_propagation.is_empty() {
         let (kind, recursive) = options::propagation(&spec.linux.rootfs_propagation)
             .ok_or_else(|| bad("linux.rootfsPropagation", &spec.linux.rootfs_propagation))?;
         builder.push(Step::Propagate { kind, recursive });
@@ -181,6 +184,8 @@ pub fn prepare(spec: &mut Spec, setup: Setup<'_>) -> Result<Prepared, Failure> {
 pub struct Join {
     pub pid: i32,
     pub streams: [Option<OwnedFd>; 3],
+    /// The system call filter, where it is not `seccomp`.
+    pub filter: Option<Filter>,
     pub seccomp: Option<crate::oci::spec::Seccomp>,
     pub keep_files: u32,
 }
@@ -209,7 +214,7 @@ pub fn enter(process: &mut Process, join: Join) -> Result<Prepared, Failure> {
         let size = size.map(|size| Size { columns: size.width, rows: size.height });
         builder.push(Step::Terminal { size, console: false, uid: process.user.uid });
     }
-    let filter = join.seccomp.as_ref().map(seccomp::compile).transpose()?;
+    let filter = filter(join.filter, join.seccomp.as_ref())?;
     if process.cwd.is_empty() {
         process.cwd = "/".into();
     }
@@ -230,6 +235,16 @@ pub fn enter(process: &mut Process, join: Join) -> Result<Prepared, Failure> {
     let program = process_steps(process, tail, &mut builder)?;
     let plan = Plan { steps: builder.steps, slots: builder.slots, program };
     Ok(Prepared { plan, flags: 0, pid_namespace, maps_ids: false })
+}
+
+fn filter(
+    ready: Option<Filter>,
+    configured: Option<&crate::oci::spec::Seccomp>,
+) -> Result<Option<Filter>, Failure> {
+    match ready {
+        Some(filter) => Ok(Some(filter)),
+        None => configured.map(seccomp::compile).transpose(),
+    }
 }
 
 /// The namespace of another process, `None` where it is our own.
@@ -333,9 +348,12 @@ fn mount_steps(mount: Mount, group: &Group, builder: &mut Builder) -> Result<(),
     let place = place(&mount.destination)?;
     let MountOptions { set, clear, recursive_attributes, propagation, bind, mut data } =
         options::mount(&mount.options);
-    if let Some(recursive) = bind.or((mount.kind == "bind" || mount.tree.is_some()).then_some(false)) {
+    if let Some(recursive) =
+        bind.or((mount.kind == "bind" || mount.tree.is_some()).then_some(false))
+    {
         let opened = mount.tree.is_some();
-        let slot = builder.slot(mount.tree);
+        let tree = mount.tree.map(|tree| tree.try_clone()).transpose()?;
+        let slot = builder.slot(tree);
         if !opened {
             builder.push(Step::OpenTree { path: c_string(mount.source)?, recursive, slot });
         }
@@ -379,8 +397,14 @@ fn cgroup_steps(
         let slot = builder.slot(None);
         let path = c_string(directory.as_os_str().as_bytes())?;
         builder.push(Step::OpenTree { path, recursive: false, slot });
-        let bind =
-            Bind { slot, place: at, set: attributes, clear: 0, recursive: false, propagation: None };
+        let bind = Bind {
+            slot,
+            place: at,
+            set: attributes,
+            clear: 0,
+            recursive: false,
+            propagation: None,
+        };
         builder.push(Step::Bind(bind));
         return Ok(());
     }
@@ -483,11 +507,9 @@ fn working_directory(process: &Process, builder: &mut Builder) -> Result<(), Fai
     if !process.cwd.starts_with('/') {
         return Err(Failure::new("must be an absolute path").about("process.cwd"));
     }
-    Ok(builder.push(Step::WorkingDirectory {
-        place: place(&process.cwd)?,
-        path: c_string("/")?,
-        create: true,
-    }))
+    let place = place(&process.cwd)?;
+    builder.push(Step::WorkingDirectory { place, path: c_string("/")?, create: true });
+    Ok(())
 }
 
 fn streams(
@@ -506,7 +528,7 @@ fn streams(
 
 /// What the end of the plan depends on.
 struct Tail {
-    filter: Option<(Vec<box_sys::credentials::Instruction>, u64)>,
+    filter: Option<Filter>,
     waits: bool,
     die_with_parent: bool,
     keep_files: u32,
@@ -561,16 +583,7 @@ fn process_steps(
     if tail.die_with_parent {
         builder.push(Step::DieWithParent);
     }
-    program(process, &tail_flags(tail.through_init, tail.allow_own_binary))
-}
-
-struct ProgramFlags {
-    through_init: bool,
-    allow_own_binary: bool,
-}
-
-fn tail_flags(through_init: bool, allow_own_binary: bool) -> ProgramFlags {
-    ProgramFlags { through_init, allow_own_binary }
+    program(process, tail.through_init, tail.allow_own_binary)
 }
 
 fn scheduling(scheduler: &crate::oci::spec::Scheduler) -> Result<Scheduling, Failure> {
@@ -589,7 +602,11 @@ fn scheduling(scheduler: &crate::oci::spec::Scheduler) -> Result<Scheduling, Fai
 /// The search path where the environment has none.
 pub const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-fn program(process: &Process, flags: &ProgramFlags) -> Result<Program, Failure> {
+fn program(
+    process: &Process,
+    through_init: bool,
+    allow_own_binary: bool,
+) -> Result<Program, Failure> {
     let name = process.args.first().filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| Failure::new("names no program").about("process.args"))?.clone();
     let path = process.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH="));
@@ -606,7 +623,7 @@ fn program(process: &Process, flags: &ProgramFlags) -> Result<Program, Failure> 
         list.iter().map(|text| c_string(text.as_bytes())).collect::<Result<Vec<_>, _>>()
     };
     let mut args = strings(&process.args)?;
-    if flags.through_init {
+    if through_init {
         // `box container init -- PROGRAM ARG...`
         let front = ["box", "container", "init", "--"].map(|word| c_string(word));
         let front = front.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -618,8 +635,8 @@ fn program(process: &Process, flags: &ProgramFlags) -> Result<Program, Failure> 
         candidates,
         args: StringArray::new(args),
         env: StringArray::new(strings(&process.env)?),
-        forbidden: own.filter(|_| !flags.allow_own_binary),
-        through_init: flags.through_init,
+        forbidden: own.filter(|_| !allow_own_binary),
+        through_init,
     })
 }
 

@@ -84,9 +84,7 @@ fn perform(step: &Step, context: &mut Context<'_>) -> io::Result<()> {
         Step::Unshare(kind) => namespace::unshare(kind.flag()),
         Step::BecomeRoot => credentials::set_ids(0, 0),
         Step::NewSession => spawn::new_session(),
-        Step::Propagate { kind, recursive } => {
-            mount::set_propagation_at(c"/", *kind, *recursive)
-        }
+        Step::Propagate { kind, recursive } => mount::set_propagation_at(c"/", *kind, *recursive),
         Step::OpenTree { path, recursive, slot } => {
             let tree = mount::clone_tree_at_path(path, *recursive)?;
             context.keep(*slot, tree);
@@ -109,9 +107,7 @@ fn perform(step: &Step, context: &mut Context<'_>) -> io::Result<()> {
         Step::Symlink { target, place } => make_symlink(target, place, context),
         Step::Mask { place } => mask(place, context),
         Step::ReadOnly { place } => make_read_only(place, context),
-        Step::ReadOnlyRoot => {
-            mount::set_attributes(context.slot(ROOT)?, mount::RDONLY, 0, false)
-        }
+        Step::ReadOnlyRoot => mount::set_attributes(context.slot(ROOT)?, mount::RDONLY, 0, false),
         Step::Pivot { pivot } => change_root(*pivot, context),
         Step::Terminal { size, console, uid } => open_terminal(*size, *console, *uid, context),
         Step::Stdio { uid } => set_streams(*uid, context),
@@ -123,7 +119,9 @@ fn perform(step: &Step, context: &mut Context<'_>) -> io::Result<()> {
             spawn::write(file.as_fd(), value.to_bytes()).map(drop)
         }
         Step::Network(config) => config.apply(),
-        Step::Keyring => tolerate(spawn::join_session_keyring(), &[libc::EDQUOT, libc::ENOSYS, libc::EPERM]),
+        Step::Keyring => {
+            tolerate(spawn::join_session_keyring(), &[libc::EDQUOT, libc::ENOSYS, libc::EPERM])
+        }
         Step::Limit { resource, soft, hard, .. } => spawn::set_limit(*resource, *soft, *hard),
         Step::Personality(domain) => spawn::set_personality(*domain),
         Step::IoPriority(priority) => spawn::set_io_priority(*priority),
@@ -436,7 +434,10 @@ fn set_streams(uid: u32, context: &Context<'_>) -> io::Result<()> {
         let status = at::status(file, c"")?;
         // A pipe of ours becomes the user's, or /dev/stdout cannot be opened; /dev/null stays.
         if uid != 0 && status.is(libc::S_IFIFO) && status.uid != uid {
-            tolerate(at::set_owner(file, c"", uid, u32::MAX), &[libc::EPERM, libc::EINVAL, libc::EROFS])?;
+            tolerate(
+                at::set_owner(file, c"", uid, u32::MAX),
+                &[libc::EPERM, libc::EINVAL, libc::EROFS],
+            )?;
         }
     }
     Ok(())

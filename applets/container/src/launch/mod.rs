@@ -25,7 +25,7 @@ use box_kit::{Exit, Failure};
 use box_sys::namespace::{self, Cloned};
 use box_sys::{pass, spawn};
 
-pub use build::{Join, Setup, enter, prepare};
+pub use build::{DEFAULT_PATH, Filter, Join, Setup, enter, prepare};
 use plan::Plan;
 
 /// First bytes of the child's messages.
@@ -96,10 +96,7 @@ fn decode_failure(message: &[u8; 9]) -> Event {
         bytes.copy_from_slice(&message[at..at + 4]);
         u32::from_ne_bytes(bytes)
     };
-    Event::Failed {
-        step: word(1) as usize,
-        error: io::Error::from_raw_os_error(word(5) as i32),
-    }
+    Event::Failed { step: word(1) as usize, error: io::Error::from_raw_os_error(word(5) as i32) }
 }
 
 /// As [`Child::event`], of the connection of `start`: `None` when the program runs.

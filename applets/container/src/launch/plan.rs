@@ -46,54 +46,99 @@ pub enum Step {
     /// Wait until the parent has done its part (id maps; cgroups and network).
     Await,
     /// Enter an existing namespace.
-    Join { slot: Slot, kind: Namespace },
+    Join {
+        slot: Slot,
+        kind: Namespace,
+    },
     /// Enter a new namespace.
     Unshare(Namespace),
     /// Become the container's root user, once the ids are mapped.
     BecomeRoot,
     NewSession,
     /// Change how mounts travel, from `/` down.
-    Propagate { kind: Propagation, recursive: bool },
+    Propagate {
+        kind: Propagation,
+        recursive: bool,
+    },
     /// Open what is at a path of the machine as a detached tree.
-    OpenTree { path: CString, recursive: bool, slot: Slot },
+    OpenTree {
+        path: CString,
+        recursive: bool,
+        slot: Slot,
+    },
     /// Open `/` of the namespace that was joined.
     OpenRoot,
     /// Mount the tree of slot [`ROOT`] over a directory of the machine.
-    AttachRoot { at: CString },
+    AttachRoot {
+        at: CString,
+    },
     /// Mount a new file system.
     Mount(NewMount),
     /// Mount an opened tree.
     Bind(Bind),
     /// A device node.
-    Device { place: Place, mode: u32, device: u64, uid: u32, gid: u32 },
+    Device {
+        place: Place,
+        mode: u32,
+        device: u64,
+        uid: u32,
+        gid: u32,
+    },
     /// A symbolic link in `/dev`.
-    Symlink { target: CString, place: Place },
+    Symlink {
+        target: CString,
+        place: Place,
+    },
     /// Hide a path behind nothing.
-    Mask { place: Place },
+    Mask {
+        place: Place,
+    },
     /// Make a path read-only.
-    ReadOnly { place: Place },
+    ReadOnly {
+        place: Place,
+    },
     /// Make the whole root read-only.
     ReadOnlyRoot,
     /// Make the root of the mounts be the container's.
-    Pivot { pivot: bool },
+    Pivot {
+        pivot: bool,
+    },
     /// Open a pseudo-terminal, hand its other end to the parent, and make it `/dev/console`.
-    Terminal { size: Option<Size>, console: bool, uid: u32 },
+    Terminal {
+        size: Option<Size>,
+        console: bool,
+        uid: u32,
+    },
     /// Give the process its standard streams.
-    Stdio { uid: u32 },
+    Stdio {
+        uid: u32,
+    },
     HostName(CString),
     DomainName(CString),
     /// Write a value below `/proc/sys`.
-    Sysctl { path: CString, value: CString },
+    Sysctl {
+        path: CString,
+        value: CString,
+    },
     /// Bring up the network devices that the parent has made.
     Network(crate::net::InsideConfig),
     Keyring,
-    Limit { resource: u32, soft: u64, hard: u64, name: &'static str },
+    Limit {
+        resource: u32,
+        soft: u64,
+        hard: u64,
+        name: &'static str,
+    },
     Personality(u64),
     IoPriority(u32),
     Scheduling(Scheduling),
     Umask(u32),
     /// Enter the directory in which the program starts.
-    WorkingDirectory { place: Place, path: CString, create: bool },
+    WorkingDirectory {
+        place: Place,
+        path: CString,
+        create: bool,
+    },
     /// See that the program is there.
     FindProgram,
     /// Keep descriptors from leaking into the program.
@@ -103,10 +148,16 @@ pub enum Step {
     BoundingSet(u64),
     Groups(Vec<u32>),
     /// Change the user; capabilities outlive it.
-    Ids { uid: u32, gid: u32 },
+    Ids {
+        uid: u32,
+        gid: u32,
+    },
     Capabilities(CapabilitySets),
     NoNewPrivileges,
-    Filter { program: Vec<Instruction>, flags: u64 },
+    Filter {
+        program: Vec<Instruction>,
+        flags: u64,
+    },
     /// Die with the process that watches.
     DieWithParent,
 }

@@ -135,8 +135,10 @@ pub fn personality(domain: &str) -> Result<u64, Failure> {
     match domain {
         "LINUX" => Ok(0),
         "LINUX32" => Ok(8),
-        other => Err(Failure::new(format!("not a known value: {other:?}"))
-            .about("linux.personality.domain")),
+        other => {
+            Err(Failure::new(format!("not a known value: {other:?}"))
+                .about("linux.personality.domain"))
+        }
     }
 }
 
@@ -175,11 +177,13 @@ pub fn signal(word: &str) -> Option<i32> {
     let upper = word.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     if let Some(rest) = name.strip_prefix("RTMIN") {
-        let offset = if rest.is_empty() { 0 } else { rest.strip_prefix('+')?.parse::<i32>().ok()? };
+        let offset =
+            if rest.is_empty() { 0 } else { rest.strip_prefix('+')?.parse::<i32>().ok()? };
         return (0..=30).contains(&offset).then_some(34 + offset);
     }
     if let Some(rest) = name.strip_prefix("RTMAX") {
-        let offset = if rest.is_empty() { 0 } else { rest.strip_prefix('-')?.parse::<i32>().ok()? };
+        let offset =
+            if rest.is_empty() { 0 } else { rest.strip_prefix('-')?.parse::<i32>().ok()? };
         return (0..=30).contains(&offset).then_some(64 - offset);
     }
     let number = SIGNALS.iter().position(|known| known.split('/').any(|known| known == name))?;
@@ -199,7 +203,9 @@ mod tests {
 
     #[test]
     fn signals_have_many_names() {
-        for (word, number) in [("9", 9), ("KILL", 9), ("sigterm", 15), ("SIGRTMIN+1", 35), ("IOT", 6)] {
+        for (word, number) in
+            [("9", 9), ("KILL", 9), ("sigterm", 15), ("SIGRTMIN+1", 35), ("IOT", 6)]
+        {
             assert_eq!(signal(word), Some(number), "{word}");
         }
         for word in ["0", "65", "NOPE", "RTMIN+31", "RTMIN-1", ""] {

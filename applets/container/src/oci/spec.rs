@@ -16,7 +16,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 macro_rules! record {
     ($(#[$meta:meta])* $name:ident { $($(#[$attr:meta])* $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
-        #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(default, rename_all = "camelCase")]
         pub struct $name { $($(#[$attr])* #[serde(skip_serializing_if = "is_default")] pub $field: $type,)* }
     };
@@ -83,7 +83,7 @@ record! { IoPriority { class: String, priority: u32, } }
 record! { Root { path: String, readonly: bool, } }
 
 /// An entry of `mounts`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Mount {
     pub destination: String,
@@ -95,7 +95,7 @@ pub struct Mount {
     pub options: Vec<String>,
     /// The tree itself, where the engine has opened it already.
     #[serde(skip)]
-    pub tree: Option<OwnedFd>,
+    pub tree: Option<std::sync::Arc<OwnedFd>>,
 }
 
 impl PartialEq for Mount {

@@ -93,8 +93,7 @@ pub enum Architecture {
 }
 
 impl Architecture {
-    pub const ALL: [Architecture; 3] =
-        [Architecture::X86_64, Architecture::X86, Architecture::X32];
+    pub const ALL: [Architecture; 3] = [Architecture::X86_64, Architecture::X86, Architecture::X32];
 }
 
 /// A filter's source.
@@ -127,7 +126,7 @@ pub fn compile(profile: &Profile) -> Vec<Instruction> {
     let mut code = Code::default();
     let bad_architecture = code.finish(Action::KillProcess);
     let has = |architecture| profile.architectures.contains(&architecture);
-    let mut tree = |code: &mut Code, architecture| {
+    let tree = |code: &mut Code, architecture| {
         if !has(architecture) {
             return bad_architecture;
         }
@@ -277,9 +276,10 @@ impl Code {
     /// Goes to the rule's action when all its conditions hold, else to `next`.
     fn rule(&mut self, rule: &Rule, next: Label) -> Label {
         let action = self.finish(rule.action);
-        rule.conditions.iter().rev().fold(action, |when, condition| {
-            self.condition(condition, when, next)
-        })
+        rule.conditions
+            .iter()
+            .rev()
+            .fold(action, |when, condition| self.condition(condition, when, next))
     }
 
     fn condition(&mut self, condition: &Condition, when: Label, otherwise: Label) -> Label {
@@ -299,8 +299,7 @@ impl Code {
                 self.condition(&equal, otherwise, when)
             }
             Operator::Greater | Operator::GreaterOrEqual => {
-                let test =
-                    if operator == Operator::Greater { IF_GREATER } else { IF_NOT_LESS };
+                let test = if operator == Operator::Greater { IF_GREATER } else { IF_NOT_LESS };
                 let rest = self.branch(test, low, when, otherwise);
                 let rest = self.load(low_at, rest);
                 let equal = self.branch(IF_EQUAL, high, rest, otherwise);
@@ -366,9 +365,15 @@ mod tests {
     }
 
     /// The same verdict by going through the rules one by one.
-    fn expected(profile: &Profile, architecture: Architecture, number: u32, arguments: &[u64]) -> u32 {
+    fn expected(
+        profile: &Profile,
+        architecture: Architecture,
+        number: u32,
+        arguments: &[u64],
+    ) -> u32 {
         for rule in &profile.rules {
-            let named = rule.names.iter().any(|name| super::number(name, architecture) == Some(number));
+            let named =
+                rule.names.iter().any(|name| super::number(name, architecture) == Some(number));
             let holds = |condition: &Condition| {
                 let argument = arguments.get(condition.index as usize).copied().unwrap_or(0);
                 match condition.operator {

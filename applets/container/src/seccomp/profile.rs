@@ -87,9 +87,8 @@ const AF_VSOCK: u64 = 40;
 
 /// The profile for a process that keeps these capabilities.
 pub fn default_profile(capabilities: Capabilities) -> Profile {
-    let has = |name: &str| {
-        capability_number(name).is_some_and(|number| capabilities >> number & 1 == 1)
-    };
+    let has =
+        |name: &str| capability_number(name).is_some_and(|number| capabilities >> number & 1 == 1);
     let mut rules = vec![Rule::of(ALLOWED.split(' '), Action::Allow, vec![])];
     for (capability, names) in WITH_CAPABILITY {
         if has(capability) {
