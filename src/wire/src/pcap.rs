@@ -117,6 +117,11 @@ impl FileHeader {
         })
     }
 
+    /// Whether the writer's byte order is not this machine's.
+    pub fn swapped(&self) -> bool {
+        self.big_endian != cfg!(target_endian = "big")
+    }
+
     /// Reads a record header; `bytes` must have at least [`FileHeader::record_header_len`] bytes.
     pub fn record(&self, bytes: &[u8]) -> Option<RecordHeader> {
         let bytes = bytes.get(..RECORD_HEADER_LEN)?;

@@ -281,7 +281,7 @@ const SEVERITIES: [&str; 8] =
 pub fn syslog<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     c.protocol = "syslog";
     let bytes = buf.bytes();
-    let mut at = 0;
+    let mut at;
     let mut priority = 0u32;
     if buf.u8_at(0)? == b'<' {
         at = 1;

@@ -235,7 +235,7 @@ impl<S: Sink> Ctx<S> {
     }
 
     /// Runs a layer inside a layer.
-    fn nested(&mut self, layer: impl FnOnce(&mut Self) -> Step) -> Step {
+    fn nested<T>(&mut self, layer: impl FnOnce(&mut Self) -> Step<T>) -> Step<T> {
         if self.depth >= MAX_DEPTH {
             return Err(Stop::Limit);
         }
