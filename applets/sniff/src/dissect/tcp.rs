@@ -97,9 +97,12 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
         return Ok(());
     }
     let data = buf.from(header_len);
-    if flags & RST != 0 && c.verbose() {
-        reset_data(c, data, data_len);
-        return Ok(());
+    if flags & RST != 0 {
+        if c.verbose() {
+            reset_data(c, data, data_len);
+            return Ok(());
+        }
+        return data.need(data_len);
     }
     payload(c, data, data_len, &ports)
 }
