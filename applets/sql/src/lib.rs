@@ -1,6 +1,11 @@
 //! Query and change SQLite database files.
 
+pub mod btree;
 pub mod cli;
+pub mod collate;
+pub mod pager;
+pub mod record;
+pub mod vfs;
 
 use box_kit::{Failure, Invocation, Outcome, cli::Parsed};
 

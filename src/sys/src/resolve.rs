@@ -132,7 +132,7 @@ impl Resolver {
         if let Ok(address) = name.trim_matches(['[', ']']).parse() {
             return Ok(vec![address]);
         }
-        let from_file = self.from_hosts_file(name);
+        let from_file = self.in_hosts_file(name);
         if !from_file.is_empty() {
             return Ok(from_file);
         }
@@ -156,7 +156,7 @@ impl Resolver {
         })
     }
 
-    fn from_hosts_file(&self, name: &str) -> Vec<IpAddr> {
+    fn in_hosts_file(&self, name: &str) -> Vec<IpAddr> {
         let mut text = Vec::new();
         // A machine without a hosts file, or one that may not be read, has no entries.
         if let Ok(file) = std::fs::File::open(&self.hosts) {

@@ -36,14 +36,22 @@
 //! assert!(program.dump_d().starts_with("(000) ldh      [12]\n"));
 //! ```
 
+pub mod emit;
+pub mod generate;
 pub mod interpret;
+pub mod keyword;
+pub mod lex;
 pub mod names;
+pub mod optimize;
+pub mod parse;
 pub mod program;
+pub mod syntax;
 
 pub use names::{Names, NoNames, Transport};
 pub use program::{Instruction, Program};
 
 use box_wire::link::LinkType;
+use program::op;
 use std::fmt;
 
 /// The snapshot length of a capture that did not choose one.
@@ -73,7 +81,8 @@ pub struct CompileOptions<'a> {
     pub snaplen: u32,
     /// Whether to optimize (`-O` turns it off).
     pub optimize: bool,
-    /// The IPv4 netmask of the network captured on, for `ip broadcast`.
+    /// The IPv4 netmask of the network captured on, for `ip broadcast`. `None` refuses that
+    /// primitive; files and listings, which have no network, go by 0.
     pub netmask: Option<u32>,
     /// Hosts, services, protocols, networks and Ethernet addresses by name.
     pub names: &'a dyn Names,
@@ -86,7 +95,7 @@ impl Default for CompileOptions<'_> {
         CompileOptions {
             snaplen: DEFAULT_SNAPLEN,
             optimize: true,
-            netmask: None,
+            netmask: Some(0),
             names: &NoNames,
             source: Source::None,
         }
@@ -141,6 +150,20 @@ pub fn compile(
     link_type: LinkType,
     options: &CompileOptions<'_>,
 ) -> Result<Program, FilterError> {
-    let _ = (expression, link_type, options);
-    Err(FilterError::new("the filter compiler is being built"))
+    if options.snaplen == 0 {
+        return Err(FilterError::new("snaplen of 0 rejects all packets"));
+    }
+    let steps = parse::parse(expression)?;
+    let mut code = generate::generate(&steps, link_type, options)?;
+    if options.optimize && !code.has_local_jumps {
+        optimize::optimize(&mut code.graph)?;
+        let root = code.graph.blocks.get(code.graph.root as usize);
+        if root.is_some_and(|root| root.code == op::RET && root.k == 0) {
+            return Err(FilterError::new("expression rejects all packets"));
+        }
+    }
+    let instructions = emit::emit(&code.graph)?;
+    Program::new(instructions).map_err(|invalid| {
+        FilterError::new(format!("BPF program is not valid: {}", invalid.reason))
+    })
 }

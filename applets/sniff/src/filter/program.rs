@@ -300,7 +300,7 @@ fn ancillary(k: u32) -> Option<&'static str> {
         AD_PKTTYPE => Some("type"),
         AD_IFINDEX => Some("ifidx"),
         AD_VLAN_TAG => Some("vlan_tci"),
-        AD_VLAN_TAG_PRESENT => Some("vlan_avail"),
+        AD_VLAN_TAG_PRESENT => Some("vlanp"),
         _ => None,
     }
 }
