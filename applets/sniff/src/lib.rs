@@ -29,6 +29,7 @@
 
 pub mod arguments;
 pub mod cli;
+pub mod cooked;
 pub mod dissect;
 pub mod filter;
 pub mod live;

@@ -289,23 +289,23 @@ impl Ring {
         &self.socket
     }
 
-    /// Waits for a block, at most `timeout_ms` (-1: without end). `false` after the time, or when a
-    /// signal came.
+    /// Waits for a block or until `other` is readable, at most `timeout_ms` (-1: without end).
+    /// Whether a block is there.
     ///
     /// # Errors
-    /// `ENETDOWN` when the interface went away, and the kernel's other errors.
-    pub fn wait(&self, timeout_ms: i32) -> io::Result<bool> {
+    /// `ENETDOWN` when the interface went down or away, and the kernel's other errors.
+    pub fn wait(&self, other: BorrowedFd<'_>, timeout_ms: i32) -> io::Result<bool> {
         if self.ready() {
             return Ok(true);
         }
-        let fd = self.socket.fd.as_raw_fd();
-        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        // SAFETY: one entry that lives for the call.
-        match check(unsafe { libc::poll(&mut poll, 1, timeout_ms) }) {
+        let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        let mut poll = [entry(self.socket.fd.as_raw_fd()), entry(other.as_raw_fd())];
+        // SAFETY: two entries that live for the call.
+        match check(unsafe { libc::poll(poll.as_mut_ptr(), 2, timeout_ms) }) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
             Err(error) => Err(error),
             Ok(_) => {
-                if poll.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0 {
+                if poll[0].revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0 {
                     self.socket.take_error()?;
                 }
                 Ok(self.ready())
@@ -322,7 +322,8 @@ impl Ring {
         unsafe { AtomicU32::from_ptr(self.map.add(at).cast()) }
     }
 
-    fn ready(&self) -> bool {
+    /// Whether a block is there.
+    pub fn ready(&self) -> bool {
         self.status().load(Ordering::Acquire) & libc::TP_STATUS_USER != 0
     }
 
@@ -476,7 +477,7 @@ fn request(socket: &OwnedFd, name: &str, code: u64) -> io::Result<i32> {
     // SAFETY: these requests read and write one `ifreq`, which lives for the call.
     check(unsafe { libc::ioctl(socket.as_raw_fd(), code as _, &mut request) })?;
     // SAFETY: each request that is made here answers in the first four bytes of the union.
-    Ok(unsafe { request.ifr_ifru.ifru_ivalue })
+    Ok(unsafe { request.ifr_ifru.ifru_ifindex })
 }
 
 /// The number of an interface.
