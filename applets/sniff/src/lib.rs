@@ -80,7 +80,7 @@ pub fn run(invocation: Invocation) -> Outcome {
 
 fn packets(settings: Settings, invocation: &Invocation) -> Outcome {
     if settings.reads {
-        return session::read_files(settings, invocation);
+        return session::read_files(settings);
     }
     if settings.dump_filter > 0
         && let Some(link_type) = settings.link_type

@@ -180,14 +180,11 @@ pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
     }
     // Before any thread is made, so that all of them leave these signals to the descriptor.
     let stop = StopSignals::catch().map_err(Failure::os("signals"))?;
-    let mut ring = open(&settings, &plan, &program)?;
-    let here = ring.1;
-    let ring = &mut ring.0;
+    let (mut ring, here) = open(&settings, &plan, &program)?;
+    let ring = &mut ring;
     let watched = io::IsTerminal::is_terminal(&io::stdout());
-    let mut session = Session::open(settings, plan.link_type, snaplen(&plan), watched)?;
-    for interface in packet::interfaces().unwrap_or_default() {
-        session.set_interface(interface.index, interface.name);
-    }
+    let mut session = Session::open(settings, plan.link_type, MAX_SNAPLEN, watched)?;
+    session.name_interfaces();
     banner(&session.settings, &plan, invocation);
     let mut taker = Taker {
         link_type: plan.link_type,
@@ -207,10 +204,6 @@ pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
     counters(&session, ring);
     flushed?;
     end.map(|_| Exit::DONE)
-}
-
-fn snaplen(_: &Plan) -> u32 {
-    MAX_SNAPLEN
 }
 
 fn banner(settings: &Settings, plan: &Plan, invocation: &Invocation) {

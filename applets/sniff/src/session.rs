@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Write;
 
-use box_kit::{Exit, Failure, Invocation, Name};
+use box_kit::{Exit, Failure};
 use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
 
@@ -64,10 +64,11 @@ impl Session {
         Ok(Session { settings, printer, writer, stdout, each_line, taken: 0 })
     }
 
-    /// The names of interfaces, for captures of all.
-    pub fn set_interface(&mut self, index: u32, name: String) {
-        if let Some(printer) = &mut self.printer {
-            printer.ctx.names.set_interface(index, name);
+    /// Learns the names of this machine's interfaces, which cooked packets are shown with.
+    pub fn name_interfaces(&mut self) {
+        let Some(printer) = &mut self.printer else { return };
+        for interface in box_sys::packet::interfaces().unwrap_or_default() {
+            printer.ctx.names.set_interface(interface.index, interface.name);
         }
     }
 
@@ -192,7 +193,7 @@ pub fn link_name(link_type: LinkType) -> String {
 ///
 /// # Errors
 /// What cannot be read, parsed or written.
-pub fn read_files(settings: Settings, invocation: &Invocation) -> Result<Exit, Failure> {
+pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
     let mut session: Option<Session> = None;
     let mut program: Option<Program> = None;
     for path in settings.read.clone() {
@@ -202,6 +203,9 @@ pub fn read_files(settings: Settings, invocation: &Invocation) -> Result<Exit, F
             link_name(file.link_type),
             file.snaplen
         );
+        if file.link_type == LinkType::LINUX_SLL2 {
+            eprintln!("Warning: interface names might be incorrect");
+        }
         if let Some(wanted) = settings.link_type
             && wanted != file.link_type
         {
@@ -224,7 +228,12 @@ pub fn read_files(settings: Settings, invocation: &Invocation) -> Result<Exit, F
             Some(session) => session,
             slot @ None => {
                 let snaplen = file.snaplen;
-                slot.insert(Session::open(settings.clone(), file.link_type, snaplen, false)?)
+                let opened = Session::open(settings.clone(), file.link_type, snaplen, false)?;
+                let session = slot.insert(opened);
+                if file.link_type == LinkType::LINUX_SLL2 {
+                    session.name_interfaces();
+                }
+                session
             }
         };
         let outcome = read_file(&mut file, program.as_ref(), session);
@@ -235,8 +244,7 @@ pub fn read_files(settings: Settings, invocation: &Invocation) -> Result<Exit, F
             Err(ReadError::Failure(failure)) => return Err(failure),
             Err(ReadError::File(error)) => {
                 count_line(session)?;
-                let prefix = if matches!(invocation.name, Name::Own(_)) { "" } else { "" };
-                return Err(Failure::new(format!("{prefix}pcap_loop: {error}")));
+                return Err(Failure::new(format!("pcap_loop: {error}")));
             }
         }
     }
@@ -267,14 +275,12 @@ fn read_file(
     program: Option<&Program>,
     session: &mut Session,
 ) -> Result<Flow, ReadError> {
-    let snaplen = session.settings.snaplen as usize;
     while let Some(packet) = file.next().map_err(ReadError::File)? {
         if let Some(program) = program
             && program.run(packet.bytes, packet.wire_len) == 0
         {
             continue;
         }
-        let _ = snaplen;
         if session.packet(&packet).map_err(ReadError::Failure)? == Flow::Enough {
             return Ok(Flow::Enough);
         }

@@ -31,6 +31,7 @@ mod geonet;
 mod loopback;
 mod mobility;
 mod osi;
+mod rpki;
 mod rtp;
 mod rx;
 mod icmp6_node;
@@ -41,6 +42,7 @@ mod rpl;
 mod stp;
 mod tcp;
 mod tcp_options;
+mod timed;
 mod tunnel;
 mod udp;
 

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use super::ether::Link;
 use super::{Buf, Ctx, Network, Sink, Step};
 use super::{app, arp, bcm_li, bootp, cfm, dhcp6, dns, geonet, gre, icmp, icmp6, igmp, ip, ip6};
-use super::{lldp, loopback, ntp, osi, quic, rx, tcp, tunnel, udp};
+use super::{lldp, loopback, ntp, osi, quic, rpki, rx, tcp, timed, tunnel, udp};
 use crate::text::Names;
 
 /// Dissects the payload of a link layer.
@@ -74,6 +74,7 @@ impl<S: Sink> Registry<S> {
         (123, |c, b, len, _| ntp::print(c, b, len)),
         (443, quic::print),
         (514, |c, b, len, _| app::syslog(c, b, len)),
+        (525, |c, b, _, _| timed::print(c, b)),
         (546, |c, b, len, _| dhcp6::print(c, b, len)),
         (547, |c, b, len, _| dhcp6::print(c, b, len)),
         (4789, |c, b, len, _| tunnel::vxlan(c, b, len)),
@@ -98,6 +99,7 @@ impl<S: Sink> Registry<S> {
             dns::print_tcp(c, b, len)
         }),
         (80, |c, b, len, _| app::http(c, b, len)),
+        (323, |c, b, len, _| rpki::print(c, b, len)),
         (554, |c, b, len, _| app::rtsp(c, b, len)),
         (587, |c, b, len, _| app::named_text(c, "smtp", ": SMTP: ", b, len)),
         (6379, |c, b, len, _| app::resp(c, b, len)),

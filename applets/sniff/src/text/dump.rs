@@ -77,12 +77,11 @@ pub fn ascii(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len());
     for (at, byte) in bytes.iter().enumerate() {
         match *byte {
-            // A carriage return is shown as a dot unless a line feed follows: then it goes away.
-            b'\r' => {
-                if bytes.get(at + 1) != Some(&b'\n') {
-                    out.push(b'.');
-                }
-            }
+            // A carriage return goes away at the end of a line and of the packet.
+            b'\r' => match bytes.get(at + 1) {
+                None | Some(b'\n') => {}
+                Some(_) => out.push(b'.'),
+            },
             b'\t' | b'\n' | b' '..0x7f => out.push(*byte),
             _ => out.push(b'.'),
         }
