@@ -479,8 +479,12 @@ fn file_list(path: &str) -> Result<Vec<String>, Failure> {
         std::fs::read_to_string(path)
     };
     let text = text.map_err(Failure::os(path))?;
-    let files: Vec<String> =
-        text.lines().map(str::trim_end).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let files: Vec<String> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect();
     if files.is_empty() {
         return Err(Failure::new(format!("Nothing in {path}")));
     }
@@ -492,10 +496,10 @@ fn filter_text(path: &str) -> Result<String, Failure> {
     let bytes = std::fs::read(path)
         .map_err(|error| Failure::new(format!("can't open {path}: {}", kernel(&error))))?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text.lines().map(|line| line.split('#').next().unwrap_or_default()).fold(
-        String::new(),
-        |all, line| all + line + "\n",
-    ))
+    Ok(text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .fold(String::new(), |all, line| all + line + "\n"))
 }
 
 fn kernel(error: &std::io::Error) -> String {

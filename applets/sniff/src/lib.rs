@@ -42,6 +42,9 @@ pub mod text;
 pub mod time;
 pub mod writer;
 
+pub use box_wire::link::LinkType;
+pub use box_wire::pcap::Precision;
+
 use std::io::Write;
 
 use arguments::{Misuse, Settings, Task};
@@ -86,7 +89,7 @@ fn packets(settings: Settings, invocation: &Invocation) -> Outcome {
         && let Some(link_type) = settings.link_type
         && settings.interface.is_none()
     {
-        let program = session::compile(&settings, link_type, filter::Source::None, None)?;
+        let program = session::compile(&settings, link_type, filter::Source::None)?;
         return say(&session::listing(&settings, &program));
     }
     live::capture(settings, invocation)
@@ -99,7 +102,9 @@ fn help() -> Outcome {
 
 fn version(program: &str) -> String {
     let number = env!("CARGO_PKG_VERSION");
-    format!("{program} version {FOLLOWED} (box {number})\nlibpcap version 1.10.6 (own reader and TPACKET_V3)\n")
+    format!(
+        "{program} version {FOLLOWED} (box {number})\nlibpcap version 1.10.6 (own reader and TPACKET_V3)\n"
+    )
 }
 
 fn banner(program: &str) -> String {

@@ -7,7 +7,9 @@ use std::io;
 use std::os::fd::AsFd;
 
 use box_kit::{Exit, Failure, Invocation, Name, Outcome};
-use box_sys::packet::{self, BpfInstruction, Interface, Level, PacketSocket, RingPacket, RingShape};
+use box_sys::packet::{
+    self, BpfInstruction, Interface, Level, PacketSocket, RingPacket, RingShape,
+};
 use box_sys::stop_signal::StopSignals;
 use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
@@ -172,8 +174,7 @@ pub fn list_link_types(settings: &Settings) -> Outcome {
 /// What cannot be opened, compiled or written.
 pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
     let plan = plan(&settings)?;
-    let netmask = packet::netmask(&plan.name).ok();
-    let program = session::compile(&settings, plan.link_type, filter::Source::Live, netmask)?;
+    let program = session::compile(&settings, plan.link_type, filter::Source::Live)?;
     if settings.dump_filter > 0 {
         print!("{}", session::listing(&settings, &program));
         return Ok(Exit::DONE);
@@ -183,7 +184,7 @@ pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
     let (mut ring, here) = open(&settings, &plan, &program)?;
     let ring = &mut ring;
     let watched = io::IsTerminal::is_terminal(&io::stdout());
-    let mut session = Session::open(settings, plan.link_type, MAX_SNAPLEN, watched)?;
+    let mut session = Session::open(settings, plan.link_type.0.into(), MAX_SNAPLEN, watched)?;
     session.name_interfaces();
     banner(&session.settings, &plan, invocation);
     let mut taker = Taker {
@@ -238,9 +239,9 @@ fn open(
     let denied = |error: io::Error| {
         if error.raw_os_error() == Some(1) {
             let reason = "You don't have permission to perform this capture on that device";
-            return Failure::new(reason).about(&plan.name).advise(
-                "(Attempt to create packet socket failed - CAP_NET_RAW may be required)",
-            );
+            return Failure::new(reason)
+                .about(&plan.name)
+                .advise("(Attempt to create packet socket failed - CAP_NET_RAW may be required)");
         }
         Failure::os(&plan.name)(error)
     };

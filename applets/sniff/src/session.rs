@@ -44,18 +44,18 @@ pub enum Flow {
 }
 
 impl Session {
-    /// Opens the outputs for packets of this link type.
+    /// Opens the outputs; `link` is the link type's word in a capture file.
     ///
     /// # Errors
     /// What cannot be opened.
     pub fn open(
         settings: Settings,
-        link_type: LinkType,
+        link: u32,
         snaplen: u32,
         each_line: bool,
     ) -> Result<Session, Failure> {
         let writer = match &settings.write {
-            Some(path) => Some(PacketWriter::open(path, &settings, link_type, snaplen)?),
+            Some(path) => Some(PacketWriter::open(path, &settings, link, snaplen)?),
             None => None,
         };
         let printer = settings.prints().then(|| printer(&settings));
@@ -152,17 +152,24 @@ pub fn compile(
     settings: &Settings,
     link_type: LinkType,
     source: filter::Source,
-    netmask: Option<u32>,
 ) -> Result<Program, Failure> {
     let names = SystemNames;
     let options = CompileOptions {
         snaplen: settings.snaplen,
         optimize: settings.optimize,
-        netmask,
+        netmask: Some(netmask(settings)),
         names: &names,
         source,
     };
     filter::compile(&settings.expression, link_type, &options).map_err(Failure::new)
+}
+
+/// The netmask for `ip broadcast`: that of the interface, or none at all, as the incumbent has it.
+fn netmask(settings: &Settings) -> u32 {
+    match &settings.interface {
+        Some(name) if !settings.reads => box_sys::packet::netmask(name).unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// The listing that `-d` asks for.
@@ -217,7 +224,7 @@ pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
         if settings.expression.trim().is_empty() && settings.dump_filter == 0 {
             program = None;
         } else {
-            let compiled = compile(&settings, file.link_type, source, None)?;
+            let compiled = compile(&settings, file.link_type, source)?;
             if settings.dump_filter > 0 {
                 print!("{}", listing(&settings, &compiled));
                 return Ok(Exit::DONE);
@@ -228,7 +235,8 @@ pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
             Some(session) => session,
             slot @ None => {
                 let snaplen = file.snaplen;
-                let opened = Session::open(settings.clone(), file.link_type, snaplen, false)?;
+                let link = u32::from(file.link_type.0) | file.link_extension;
+                let opened = Session::open(settings.clone(), link, snaplen, false)?;
                 let session = slot.insert(opened);
                 if file.link_type == LinkType::LINUX_SLL2 {
                     session.name_interfaces();

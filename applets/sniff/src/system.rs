@@ -21,7 +21,8 @@ fn fields(path: &str) -> Vec<Vec<String>> {
 
 /// A line whose name or one of whose aliases is `name`.
 fn named(line: &[String], name: &str) -> bool {
-    line.first().is_some_and(|first| first == name) || line.iter().skip(2).any(|alias| alias == name)
+    line.first().is_some_and(|first| first == name)
+        || line.iter().skip(2).any(|alias| alias == name)
 }
 
 impl filter::Names for SystemNames {
@@ -31,9 +32,9 @@ impl filter::Names for SystemNames {
 
     fn network(&self, name: &str) -> Option<u32> {
         let line = fields("/etc/networks").into_iter().find(|line| named(line, name))?;
-        line.get(1)?.split('.').try_fold(0u32, |number, part| {
-            Some(number << 8 | part.parse::<u32>().ok()?)
-        })
+        line.get(1)?
+            .split('.')
+            .try_fold(0u32, |number, part| Some(number << 8 | part.parse::<u32>().ok()?))
     }
 
     fn service(&self, name: &str, transport: Transport) -> Option<u16> {

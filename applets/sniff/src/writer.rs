@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use box_kit::Failure;
-use box_wire::link::LinkType;
 use box_wire::pcap::{self, Precision};
 
 use crate::arguments::Settings;
@@ -22,7 +21,7 @@ pub struct PacketWriter {
     rotation: Rotation,
     precision: Precision,
     snaplen: u32,
-    link_type: LinkType,
+    link: u32,
     each: bool,
     zone: Zone,
     file: Option<File>,
@@ -52,14 +51,14 @@ pub enum Written {
 }
 
 impl PacketWriter {
-    /// Opens the (first) file.
+    /// Opens the (first) file; `link` is the word of the link type.
     ///
     /// # Errors
     /// The kernel's.
     pub fn open(
         path: &str,
         settings: &Settings,
-        link_type: LinkType,
+        link: u32,
         snaplen: u32,
     ) -> Result<PacketWriter, Failure> {
         let mut writer = PacketWriter {
@@ -71,7 +70,7 @@ impl PacketWriter {
             },
             precision: settings.precision,
             snaplen,
-            link_type,
+            link,
             each: settings.packet_buffered,
             zone: Zone::local(),
             file: None,
@@ -145,7 +144,7 @@ impl PacketWriter {
             File::create(&name).map_err(Failure::os(&name))?
         });
         self.block.clear();
-        pcap::put_file_header(&mut self.block, self.precision, self.snaplen, self.link_type);
+        pcap::put_file_header(&mut self.block, self.precision, self.snaplen, self.link);
         self.written = self.block.len() as u64;
         if self.each {
             self.flush()?;

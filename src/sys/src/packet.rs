@@ -435,8 +435,8 @@ pub fn interfaces() -> io::Result<Vec<Interface>> {
     let mut all = Vec::new();
     let socket = control_socket()?;
     for name in names()? {
-        let Ok(index) = request(&socket, &name, libc::SIOCGIFINDEX as u64) else { continue };
-        let flags = request(&socket, &name, libc::SIOCGIFFLAGS as u64).unwrap_or(0);
+        let Ok(index) = request(&socket, &name, libc::SIOCGIFINDEX) else { continue };
+        let flags = request(&socket, &name, libc::SIOCGIFFLAGS).unwrap_or(0);
         let flags = i32::from(flags as i16);
         all.push(Interface {
             index: index as u32,
@@ -459,13 +459,14 @@ fn names() -> io::Result<Vec<String>> {
 
 fn control_socket() -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed.
-    let fd = check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
+    let fd =
+        check(unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) })?;
     // SAFETY: the descriptor was just made and belongs to nobody else.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// A request about an interface that answers with a number.
-fn request(socket: &OwnedFd, name: &str, code: u64) -> io::Result<i32> {
+fn request(socket: &OwnedFd, name: &str, code: libc::Ioctl) -> io::Result<i32> {
     // SAFETY: all zero is a valid request.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     if name.len() >= request.ifr_name.len() {
@@ -475,7 +476,7 @@ fn request(socket: &OwnedFd, name: &str, code: u64) -> io::Result<i32> {
         *slot = byte as libc::c_char;
     }
     // SAFETY: these requests read and write one `ifreq`, which lives for the call.
-    check(unsafe { libc::ioctl(socket.as_raw_fd(), code as _, &mut request) })?;
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), code, &mut request) })?;
     // SAFETY: each request that is made here answers in the first four bytes of the union.
     Ok(unsafe { request.ifr_ifru.ifru_ifindex })
 }
@@ -485,7 +486,7 @@ fn request(socket: &OwnedFd, name: &str, code: u64) -> io::Result<i32> {
 /// # Errors
 /// `ENODEV` when there is none of this name.
 pub fn interface_index(name: &str) -> io::Result<u32> {
-    request(&control_socket()?, name, libc::SIOCGIFINDEX as u64).map(|index| index as u32)
+    request(&control_socket()?, name, libc::SIOCGIFINDEX).map(|index| index as u32)
 }
 
 /// Whether an interface is up.
@@ -493,7 +494,7 @@ pub fn interface_index(name: &str) -> io::Result<u32> {
 /// # Errors
 /// As [`interface_index`].
 pub fn is_up(name: &str) -> io::Result<bool> {
-    let flags = request(&control_socket()?, name, libc::SIOCGIFFLAGS as u64)?;
+    let flags = request(&control_socket()?, name, libc::SIOCGIFFLAGS)?;
     Ok(i32::from(flags as i16) & libc::IFF_UP != 0)
 }
 
@@ -503,7 +504,7 @@ pub fn is_up(name: &str) -> io::Result<bool> {
 /// As [`interface_index`].
 pub fn hardware_type(name: &str) -> io::Result<u16> {
     // The answer is a `sockaddr` whose family is the type.
-    request(&control_socket()?, name, libc::SIOCGIFHWADDR as u64).map(|value| value as u16)
+    request(&control_socket()?, name, libc::SIOCGIFHWADDR).map(|value| value as u16)
 }
 
 /// The IPv4 netmask of an interface, in host order.
@@ -521,9 +522,7 @@ pub fn netmask(name: &str) -> io::Result<u32> {
     }
     let socket = control_socket()?;
     // SAFETY: the request reads and writes one `ifreq`, which lives for the call.
-    check(unsafe {
-        libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNETMASK as _, &mut request)
-    })?;
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFNETMASK, &mut request) })?;
     // SAFETY: the answer is an IPv4 socket address, whose address lies at bytes 4 to 8.
     let data = unsafe { request.ifr_ifru.ifru_netmask.sa_data };
     Ok(u32::from_be_bytes([data[2] as u8, data[3] as u8, data[4] as u8, data[5] as u8]))

@@ -92,7 +92,8 @@ impl Transfer<'_> {
         let mut total = 0;
         let mut trailers = Vec::new();
         loop {
-            let step = decoder.step(self.from.borrow().input.data()).map_err(BodyError::Malformed)?;
+            let step =
+                decoder.step(self.from.borrow().input.data()).map_err(BodyError::Malformed)?;
             match step {
                 ChunkStep::Partial => {
                     if self.read().await? == 0 {

@@ -159,7 +159,6 @@ fn request_field_passes(
         || is_twin(field.name))
 }
 
-
 fn forwarded(out: &mut Vec<u8>, head: &RequestHead<'_>, visitor: &Visitor, how: Forwarding) {
     use std::io::Write;
     if how == Forwarding::Keep {

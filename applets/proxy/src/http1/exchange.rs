@@ -216,7 +216,11 @@ impl<'e> Exchange<'e> {
         Poll::Pending
     }
 
-    async fn download(&self, parser: &mut HeadParser, record: &mut Record) -> Result<Done, Trouble> {
+    async fn download(
+        &self,
+        parser: &mut HeadParser,
+        record: &mut Record,
+    ) -> Result<Done, Trouble> {
         for _ in 0..MAX_INTERIM {
             let length = self.response_head(parser).await?;
             let step = self.head(parser, length, record);
@@ -264,7 +268,12 @@ impl<'e> Exchange<'e> {
     }
 
     /// Decides about a response head and queues it for the client.
-    fn head(&self, parser: &HeadParser, length: usize, record: &mut Record) -> Result<Step, Trouble> {
+    fn head(
+        &self,
+        parser: &HeadParser,
+        length: usize,
+        record: &mut Record,
+    ) -> Result<Step, Trouble> {
         let upstream = self.upstream.borrow();
         let raw = &upstream.input.data()[..length];
         let bad = |reject: Reject| Trouble::BadAnswer(reject.reason().to_owned());
@@ -274,7 +283,9 @@ impl<'e> Exchange<'e> {
         let edits = &self.forward.edits;
         if head.status == 101 {
             if !self.plan.upgrade {
-                return Err(Trouble::BadAnswer("a switch of protocols that nobody asked for".into()));
+                return Err(Trouble::BadAnswer(
+                    "a switch of protocols that nobody asked for".into(),
+                ));
             }
             self.note(&head, raw, record);
             emit::switching(&mut client.output, &head, edits);

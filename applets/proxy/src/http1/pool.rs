@@ -121,7 +121,8 @@ impl Target {
         let words = box_kit::exit::kernel_words(error).to_lowercase();
         let (status, code, advice) = match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
-                let advice = format!("Nothing listens there. Start the service on {name}, then reload.");
+                let advice =
+                    format!("Nothing listens there. Start the service on {name}, then reload.");
                 (502, 201, advice)
             }
             io::ErrorKind::TimedOut => {

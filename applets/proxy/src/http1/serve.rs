@@ -150,7 +150,9 @@ impl Session {
             Err(Unplanned::Answer(answer, to_head, keep)) => {
                 self.client.input.consume(length);
                 self.parser.reset();
-                return self.answer(if keep { answer } else { answer.closing() }, to_head, !keep).await;
+                return self
+                    .answer(if keep { answer } else { answer.closing() }, to_head, !keep)
+                    .await;
             }
         };
         self.client.input.consume(length);

@@ -159,10 +159,12 @@ fn open_head(i: &[u8]) -> IResult<&[u8], OpenHead> {
     let (rest, head) = length_data(be_u16).parse(i)?;
     let (head, (tunnel, family)) = (be_u32, be_u8).parse(head)?;
     let (head, ip) = match family {
-        4 => take(4usize).map(|b: &[u8]| <[u8; 4]>::try_from(b).ok().map(IpAddr::from)).parse(head)?,
-        _ => {
-            take(16usize).map(|b: &[u8]| <[u8; 16]>::try_from(b).ok().map(IpAddr::from)).parse(head)?
-        }
+        4 => take(4usize)
+            .map(|b: &[u8]| <[u8; 4]>::try_from(b).ok().map(IpAddr::from))
+            .parse(head)?,
+        _ => take(16usize)
+            .map(|b: &[u8]| <[u8; 16]>::try_from(b).ok().map(IpAddr::from))
+            .parse(head)?,
     };
     let (_, (port, host)) = (be_u16, length_data(be_u8)).parse(head)?;
     let ip = ip.unwrap_or(IpAddr::from([0u8; 4]));
@@ -189,7 +191,9 @@ mod tests {
     #[test]
     fn unknown_kinds_need_the_skip_flag() {
         assert!(header(&[0xf0, 0, 0, 0, 0, 0, 0, 0]).is_err());
-        assert!(header(&[0xf8, 0, 0, 0, 0, 0, 0, 0]).is_ok_and(|h| h.is_some_and(|h| h.kind.is_none())));
+        assert!(
+            header(&[0xf8, 0, 0, 0, 0, 0, 0, 0]).is_ok_and(|h| h.is_some_and(|h| h.kind.is_none()))
+        );
         assert!(header(&[0x00, 1, 0, 0, 0, 0, 0, 0]).is_err());
     }
 

@@ -156,7 +156,8 @@ impl Lane {
         if let Some(error) = &state.ended {
             return Err(error.clone());
         }
-        if state.draining || state.streams.len() >= MAX_STREAMS || state.next_stream > u32::MAX - 2 {
+        if state.draining || state.streams.len() >= MAX_STREAMS || state.next_stream > u32::MAX - 2
+        {
             return Err(LaneError::Local);
         }
         let id = state.next_stream;

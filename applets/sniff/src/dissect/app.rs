@@ -5,16 +5,58 @@ use crate::text::{Hex, Names, Raw, Visible, name_of, name_or, visible};
 
 /// Words that begin a request, and whether the rest of the line is shown.
 const HTTP_METHODS: &[&str] = &[
-    "GET", "PUT", "COPY", "HEAD", "LOCK", "MOVE", "POLL", "POST", "BCOPY", "BMOVE", "MKCOL",
-    "TRACE", "LABEL", "MERGE", "DELETE", "SEARCH", "UNLOCK", "REPORT", "UPDATE", "NOTIFY",
-    "BDELETE", "CONNECT", "OPTIONS", "CHECKIN", "PROPFIND", "CHECKOUT", "CCM_POST", "SUBSCRIBE",
-    "PROPPATCH", "BPROPFIND", "BPROPPATCH", "UNCHECKOUT", "MKACTIVITY", "MKWORKSPACE",
-    "UNSUBSCRIBE", "RPC_CONNECT", "VERSION-CONTROL", "BASELINE-CONTROL",
+    "GET",
+    "PUT",
+    "COPY",
+    "HEAD",
+    "LOCK",
+    "MOVE",
+    "POLL",
+    "POST",
+    "BCOPY",
+    "BMOVE",
+    "MKCOL",
+    "TRACE",
+    "LABEL",
+    "MERGE",
+    "DELETE",
+    "SEARCH",
+    "UNLOCK",
+    "REPORT",
+    "UPDATE",
+    "NOTIFY",
+    "BDELETE",
+    "CONNECT",
+    "OPTIONS",
+    "CHECKIN",
+    "PROPFIND",
+    "CHECKOUT",
+    "CCM_POST",
+    "SUBSCRIBE",
+    "PROPPATCH",
+    "BPROPFIND",
+    "BPROPPATCH",
+    "UNCHECKOUT",
+    "MKACTIVITY",
+    "MKWORKSPACE",
+    "UNSUBSCRIBE",
+    "RPC_CONNECT",
+    "VERSION-CONTROL",
+    "BASELINE-CONTROL",
 ];
 
 const RTSP_METHODS: &[&str] = &[
-    "OPTIONS", "DESCRIBE", "ANNOUNCE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER",
-    "SET_PARAMETER", "REDIRECT", "RECORD",
+    "OPTIONS",
+    "DESCRIBE",
+    "ANNOUNCE",
+    "SETUP",
+    "PLAY",
+    "PAUSE",
+    "TEARDOWN",
+    "GET_PARAMETER",
+    "SET_PARAMETER",
+    "REDIRECT",
+    "RECORD",
 ];
 
 /// How the lines of a protocol are shown.
@@ -471,7 +513,12 @@ fn take_line<'a>(rest: &mut Buf<'a>) -> Option<&'a [u8]> {
     bytes.get(..end)
 }
 
-fn resp_line<S: Sink>(c: &mut Ctx<S>, rest: &mut Buf<'_>, before: &str, behind: &str) -> Step<bool> {
+fn resp_line<S: Sink>(
+    c: &mut Ctx<S>,
+    rest: &mut Buf<'_>,
+    before: &str,
+    behind: &str,
+) -> Step<bool> {
     *rest = rest.from(1);
     let Some(line) = take_line(rest) else {
         return Err(super::Stop::Truncated);

@@ -29,9 +29,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Ports) -> St
     // Undecided: the first nibble may still tell.
     let version = inner.u8_at(0).map_or(0, |first| first >> 4);
     match packet {
-        4 if matches!(version, 4 | 6) => {
-            c.nested(|c| link::ip_of_any_version(c, inner, left))
-        }
+        4 if matches!(version, 4 | 6) => c.nested(|c| link::ip_of_any_version(c, inner, left)),
         5 | 6 => c.nested(|c| link::ip_of_any_version(c, inner, left)),
         7 => c.nested(|c| ether::print(c, inner, left).map(drop)),
         _ => {

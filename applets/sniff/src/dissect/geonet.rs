@@ -2,8 +2,8 @@
 
 use super::ether::Link;
 use super::{Buf, Ctx, Sink, Step, Stop, put};
-use crate::text::address::Mac;
 use crate::text::Names;
+use crate::text::address::Mac;
 use crate::text::name_or;
 
 const NEXT: Names = &[(0, "Any"), (1, "BTP-A"), (2, "BTP-B"), (3, "IPv6")];

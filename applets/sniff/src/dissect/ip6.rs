@@ -60,8 +60,16 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     c.field(Field::Ipv6HopLimit, hops);
     let network =
         Network { source, destination, last: destination, protocol: next, hops, fragment: false };
-    Chain { buf, len, payload_len, network, at: HEADER_LEN, seen_hop_by_hop: false, seen_any: false }
-        .run(c, next)
+    Chain {
+        buf,
+        len,
+        payload_len,
+        network,
+        at: HEADER_LEN,
+        seen_hop_by_hop: false,
+        seen_any: false,
+    }
+    .run(c, next)
 }
 
 /// The walk along the extension headers.

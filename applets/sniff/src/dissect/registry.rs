@@ -82,10 +82,8 @@ impl<S: Sink> Registry<S> {
         (5353, |c, b, len, _| dns::print(c, b, len, dns::Kind::Multicast)),
     ];
 
-    const UDP_RANGES: &'static [(u16, u16, PortDissector<S>)] = &[
-        (7000, 7009, rx::print),
-        (7021, 7021, rx::print),
-    ];
+    const UDP_RANGES: &'static [(u16, u16, PortDissector<S>)] =
+        &[(7000, 7009, rx::print), (7021, 7021, rx::print)];
 
     /// In this order; the first row that either end has wins.
     const TCP_PORTS: &'static [(u16, PortDissector<S>)] = &[
@@ -139,9 +137,9 @@ impl<S: Sink> Registry<S> {
     pub fn udp(source: u16, destination: u16) -> Option<PortDissector<S>> {
         by_port(Self::UDP_PORTS, source, destination).or_else(|| {
             let within = |port, low, high| port >= low && port <= high;
-            let row = Self::UDP_RANGES.iter().find(|row| {
-                within(source, row.0, row.1) || within(destination, row.0, row.1)
-            });
+            let row = Self::UDP_RANGES
+                .iter()
+                .find(|row| within(source, row.0, row.1) || within(destination, row.0, row.1));
             row.map(|row| row.2)
         })
     }

@@ -4,9 +4,32 @@ use super::{Buf, Ctx, Sink, Step, put};
 use crate::text::Hex;
 
 const TYPES: [&str; 26] = [
-    "error", "master", "masterreq", "masterack", "setdate", "adjtime", "loop", "ack", "date",
-    "datereq", "dateack", "traceon", "traceoff", "msite", "msitereq", "test", "setdate",
-    "setdatereq", "loop", "conflict", "resolve", "quit", "date", "datereq", "ack", "traceon",
+    "error",
+    "master",
+    "masterreq",
+    "masterack",
+    "setdate",
+    "adjtime",
+    "loop",
+    "ack",
+    "date",
+    "datereq",
+    "dateack",
+    "traceon",
+    "traceoff",
+    "msite",
+    "msitereq",
+    "test",
+    "setdate",
+    "setdatereq",
+    "loop",
+    "conflict",
+    "resolve",
+    "quit",
+    "date",
+    "datereq",
+    "ack",
+    "traceon",
 ];
 const ADJTIME: u8 = 5;
 

@@ -23,6 +23,8 @@ pub struct CaptureFile {
     pub link_type: LinkType,
     /// The snapshot length of the file, or of its first interface.
     pub snaplen: u32,
+    /// The upper bits of the link type's word, which a rewritten file keeps.
+    pub link_extension: u32,
     /// The file's byte order is not this machine's.
     pub swapped: bool,
 }
@@ -147,6 +149,7 @@ impl CaptureFile {
             precision,
             link_type: header.link_type,
             snaplen: header.snaplen,
+            link_extension: header.link_extension,
             swapped: header.swapped(),
             format: Format::Pcap(header),
         })
@@ -159,6 +162,7 @@ impl CaptureFile {
             precision,
             link_type: LinkType::ETHERNET,
             snaplen: 0,
+            link_extension: 0,
             swapped: false,
             format: Format::Pcapng(Section::default()),
         };
@@ -326,7 +330,7 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         let mut file = Vec::new();
-        pcap::put_file_header(&mut file, Precision::Micro, 262_144, LinkType::ETHERNET);
+        pcap::put_file_header(&mut file, Precision::Micro, 262_144, 1);
         pcap::put_record(&mut file, 1, 2, 3, b"abc");
         pcap::put_record(&mut file, 1, 2, 2000, &[7; 2000]);
         file
@@ -353,7 +357,7 @@ mod tests {
     #[test]
     fn packets_larger_than_a_read_are_whole() {
         let mut file = Vec::new();
-        pcap::put_file_header(&mut file, Precision::Micro, i32::MAX as u32, LinkType::ETHERNET);
+        pcap::put_file_header(&mut file, Precision::Micro, i32::MAX as u32, 1);
         for byte in 0..5 {
             pcap::put_record(&mut file, 1, 2, 3_000_000, &vec![byte; 3_000_000]);
         }
