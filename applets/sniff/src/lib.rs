@@ -85,10 +85,11 @@ fn packets(settings: Settings, invocation: &Invocation) -> Outcome {
     if settings.reads {
         return session::read_files(settings);
     }
-    if settings.dump_filter > 0
-        && let Some(link_type) = settings.link_type
-        && settings.interface.is_none()
-    {
+    if settings.dump_filter > 0 && settings.interface.is_none() {
+        let link_type = settings.link_type.unwrap_or_else(|| {
+            eprintln!("Warning: assuming Ethernet");
+            LinkType::ETHERNET
+        });
         let program = session::compile(&settings, link_type, filter::Source::None)?;
         return say(&session::listing(&settings, &program));
     }

@@ -245,7 +245,8 @@ impl CaptureFile {
         let shown = captured.min(self.snaplen as usize);
         let fraction = match (header.precision, self.precision) {
             (Precision::Micro, Precision::Nano) => record.fraction.wrapping_mul(1000),
-            (Precision::Nano, Precision::Micro) => record.fraction / 1000,
+            // Signed, as the incumbent's reader divides: it shows in damaged files.
+            (Precision::Nano, Precision::Micro) => (record.fraction as i32 / 1000) as u32,
             _ => record.fraction,
         };
         let stamp = Stamp { seconds: i64::from(record.seconds), fraction };
