@@ -131,7 +131,8 @@ impl Check<'_> {
 
     fn auto_vacuum_header(&mut self, roots: &[PageNo]) -> Result<()> {
         let header = self.pager.page(1)?;
-        let (largest, incremental) = (be32(&header, at::LARGEST_ROOT), be32(&header, 64));
+        let (largest, incremental) =
+            (be32(&header, at::LARGEST_ROOT), be32(&header, at::INCREMENTAL_VACUUM));
         let most = roots.iter().copied().max().unwrap_or(0).max(1);
         if largest != 0 && most != largest {
             self.say(&format!("max rootpage ({most}) disagrees with header ({largest})"));
@@ -185,11 +186,11 @@ impl Check<'_> {
             let right = node.right_child(&page);
             self.context = format!("Tree {root} page {page_no} right child: ");
             self.expect_map(right, Use::Tree, page_no)?;
-            if self.claim(right) {
-                if let Some(subtree) = self.page(root, right, depth + 1, most)? {
-                    below = Some(subtree.depth);
-                    first = subtree.first;
-                }
+            if self.claim(right)
+                && let Some(subtree) = self.page(root, right, depth + 1, most)?
+            {
+                below = Some(subtree.depth);
+                first = subtree.first;
             }
             if let Some(first) = first.filter(|_| node.kind.is_table()) {
                 most = first;

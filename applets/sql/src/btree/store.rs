@@ -7,7 +7,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Placement};
 use super::node::{Geometry, Kind};
 use super::ptrmap;
 use super::space::{self, Wanted};
@@ -226,7 +226,9 @@ impl Store {
         if pager.in_write() && vacuum::commit(pager)? {
             self.0.touch_all();
         }
-        pager.commit()
+        let done = pager.commit();
+        self.0.geometry.set(Geometry::new(pager.page_size(), pager.reserved()));
+        done
     }
 
     /// Undoes the changes and ends the transaction. Cursors lose their places.
@@ -302,7 +304,7 @@ impl Store {
         if pager.page_count() == 0 {
             return Ok(0);
         }
-        Ok(be32(&*pager.page(1)?, meta.offset()))
+        Ok(be32(&pager.page(1)?, meta.offset()))
     }
 
     /// Sets a header value. Needs a write transaction.
@@ -365,7 +367,7 @@ impl Store {
         if pager.page_count() == 0 {
             return Ok(0);
         }
-        Ok(be32(&*pager.page(1)?, at::FREELIST_COUNT))
+        Ok(be32(&pager.page(1)?, at::FREELIST_COUNT))
     }
 
     /// The most pages the database may grow to; `None` asks only.
@@ -433,7 +435,41 @@ impl Store {
     /// # Errors
     /// [`Error::Busy`] where leaving the WAL needs everybody else to go, I/O.
     pub fn set_journal_mode(&self, mode: JournalMode) -> Result<JournalMode> {
-        self.0.pager.borrow_mut().set_journal_mode(mode)
+        let old = self.journal_mode()?;
+        if mode == old || !self.0.pager.borrow().can_have(mode) {
+            return Ok(old);
+        }
+        if mode == JournalMode::Wal {
+            if self.in_read() {
+                return Err(Error::Misuse("cannot change into wal mode from within a transaction"));
+            }
+            self.write_version(2)?;
+        } else if old == JournalMode::Wal {
+            self.0.pager.borrow_mut().leave_wal()?;
+            self.0.pager.borrow_mut().set_rollback_mode(JournalMode::Delete)?;
+            let written = self.write_version(1);
+            self.0.pager.borrow_mut().left_wal();
+            written?;
+        }
+        if mode != JournalMode::Wal {
+            self.0.pager.borrow_mut().set_rollback_mode(mode)?;
+        }
+        self.journal_mode()
+    }
+
+    /// Sets the versions of the header, which tell whether there is a log.
+    fn write_version(&self, version: u8) -> Result<()> {
+        self.begin_write(WriteLock::Immediate)?;
+        let written = self.0.pager.borrow_mut().page_mut(1).map(|page| {
+            if let Some(versions) = page.get_mut(at::WRITE_VERSION..=at::READ_VERSION) {
+                versions.fill(version);
+            }
+        });
+        let done = written.and_then(|()| self.commit());
+        if done.is_err() {
+            self.rollback()?;
+        }
+        done
     }
 
     /// When the disk is waited for.
@@ -580,6 +616,47 @@ impl Store {
         let mut source = other.0.pager.borrow_mut();
         let target = &mut *self.0.pager.borrow_mut();
         target.copy_from(&mut source)
+    }
+
+    /// Copies all entries of a tree of the other database to the end of a tree of this one, which
+    /// holds none above them: `VACUUM` fills its new file so, with full pages in order.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Full`], I/O.
+    pub fn copy_tree(
+        &self,
+        root: PageNo,
+        from: &Store,
+        from_root: PageNo,
+        kind: &TreeKind,
+    ) -> Result<u64> {
+        let mut source = from.cursor(from_root, kind.clone())?;
+        let mut target = self.cursor(root, kind.clone())?;
+        let (mut more, mut count) = (source.first()?, 0);
+        while more {
+            match kind {
+                TreeKind::Table => {
+                    let rowid = source.rowid()?;
+                    target.insert_row(rowid, source.payload()?, 0, Placement::Append)?;
+                }
+                TreeKind::Index(_) => target.insert_key(source.payload()?, Placement::Append)?,
+            }
+            count += 1;
+            more = source.next()?;
+        }
+        Ok(count)
+    }
+
+    /// Whether the file cannot be written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.0.pager.borrow().is_read_only()
+    }
+
+    /// Whether it is a database in memory.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        self.0.pager.borrow().is_memory()
     }
 
     /// Checks the page structure as `PRAGMA integrity_check` does: every page used once, keys in

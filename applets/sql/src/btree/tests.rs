@@ -1,7 +1,14 @@
 //! Trees written here and read by the sqlite3 program, and the other way round.
 
+mod auto_vacuum;
+mod copy;
+mod crowd;
+mod damage;
+mod faults;
 mod foreign;
+mod locks;
 mod model;
+mod wal;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -34,6 +34,8 @@ pub mod at {
     pub const META: usize = 40;
     /// The largest root of an auto-vacuum database.
     pub const LARGEST_ROOT: usize = 52;
+    /// Not 0: incremental vacuum.
+    pub const INCREMENTAL_VACUUM: usize = 64;
     /// The change counter for which the page count and the version are true.
     pub const VERSION_VALID_FOR: usize = 92;
     /// The SQLite version of the last writer.
@@ -116,12 +118,11 @@ impl Header {
         put_be32(page, at::PAGE_COUNT, 1);
         let [full, incremental] = auto_vacuum;
         put_be32(page, at::LARGEST_ROOT, u32::from(full));
-        put_be32(page, 64, u32::from(incremental));
+        put_be32(page, at::INCREMENTAL_VACUUM, u32::from(incremental));
     }
 
     /// Counts a transaction: other connections see by it that their cache is stale.
-    pub fn count_change(page: &mut [u8], page_count: u32) {
-        let counter = be32(page, at::CHANGE_COUNTER).wrapping_add(1);
+    pub fn count_change(page: &mut [u8], counter: u32, page_count: u32) {
         put_be32(page, at::CHANGE_COUNTER, counter);
         put_be32(page, at::VERSION_VALID_FOR, counter);
         put_be32(page, at::VERSION, VERSION_NUMBER);

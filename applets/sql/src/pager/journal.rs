@@ -144,13 +144,13 @@ impl Writer {
             self.unsynced = false;
             return Ok(());
         }
+        self.spoil_next_header()?;
         // NORMAL trusts that the count does not reach the disk before the records.
         let mut sync_folder = Some(sync_folder);
         if self.synchronous >= Synchronous::Full {
             self.file.sync()?;
             self.sync_entry(&mut sync_folder)?;
         }
-        self.spoil_next_header()?;
         self.file.write_at(&self.in_segment.to_be_bytes(), self.header_at + 8)?;
         self.file.sync()?;
         self.sync_entry(&mut sync_folder)?;

@@ -16,14 +16,18 @@
 
 mod busy;
 mod cache;
+mod copy;
 mod header;
 mod journal;
+mod log;
 mod mode;
 mod options;
 mod page;
 mod page_set;
+mod recovery;
 mod savepoint;
 mod transaction;
+mod wal;
 
 use std::io::IoSliceMut;
 use std::path::PathBuf;
@@ -43,6 +47,7 @@ use cache::Cache;
 use options::sibling;
 use savepoint::Savepoint;
 use transaction::Transaction;
+use wal::Wal;
 
 /// The number of a page of the file; the first is 1, and 0 stands for none.
 pub type PageNo = u32;
@@ -111,6 +116,9 @@ pub struct Pager {
     savepoints: Vec<Savepoint>,
     /// The journal file that PERSIST and TRUNCATE keep open.
     kept_journal: Option<Arc<dyn File>>,
+    wal: Option<Wal>,
+    /// The log is being given up: it is not opened again.
+    leaving_wal: bool,
     last_read: PageNo,
     read_ahead: u32,
 }
@@ -181,6 +189,8 @@ impl Pager {
             txn: Transaction::default(),
             savepoints: Vec::new(),
             kept_journal: None,
+            wal: None,
+            leaving_wal: false,
             last_read: 0,
             read_ahead: 1,
         }
@@ -377,7 +387,7 @@ impl Pager {
         if self.state == State::Closed {
             return Err(Error::Misuse("no transaction is open"));
         }
-        let ahead = self.plan_read_ahead(page_no);
+        let ahead = self.plan_read_ahead(page_no)?;
         let mut page = self.cache.buffer();
         if ahead > 1 {
             return self.load_run(page_no, ahead, page);
@@ -388,19 +398,25 @@ impl Pager {
     }
 
     /// How many pages to read at once: doubled with each step of a sequence.
-    fn plan_read_ahead(&mut self, page_no: PageNo) -> u32 {
+    fn plan_read_ahead(&mut self, page_no: PageNo) -> Result<u32> {
         let sequential = page_no == self.last_read.wrapping_add(1);
         self.read_ahead = if sequential { (self.read_ahead * 2).min(MAX_READ_AHEAD) } else { 1 };
         self.last_read = page_no;
         if self.backing != Backing::File || self.read_ahead == 1 {
-            return 1;
+            return Ok(1);
         }
         // A quarter of the cache at most, and never a page that is here or in the log.
         let limit = self.read_ahead.min((self.cache.limit() / 4) as u32);
         let pending = self.pending_page();
-        let stop = (page_no + 1..page_no.saturating_add(limit))
-            .find(|no| *no > self.page_count || *no == pending || self.cache.contains(*no));
-        stop.unwrap_or(page_no + limit.max(1)) - page_no
+        let mut stop = page_no;
+        while stop < page_no.saturating_add(limit) {
+            let is_here = stop > self.page_count || stop == pending || self.cache.contains(stop);
+            if is_here || self.frame_of(stop)? != 0 {
+                break;
+            }
+            stop += 1;
+        }
+        Ok((stop - page_no).max(1))
     }
 
     fn load_run(&mut self, first: PageNo, count: u32, page: Page) -> Result<Page> {
@@ -428,7 +444,11 @@ impl Pager {
     }
 
     /// The committed (or spilled) content of a page.
-    fn read_into(&self, page_no: PageNo, out: &mut [u8]) -> Result<()> {
+    fn read_into(&mut self, page_no: PageNo, out: &mut [u8]) -> Result<()> {
+        let frame = self.frame_of(page_no)?;
+        if let Some(wal) = self.wal.as_ref().filter(|_| frame != 0) {
+            return wal.read_frame(frame, out);
+        }
         let read = match &self.file {
             Some(file) => file.read_at(out, self.offset(page_no))?,
             None => 0,
@@ -438,6 +458,11 @@ impl Pager {
             rest.fill(0);
         }
         Ok(())
+    }
+
+    /// The frame of the log that has the page; 0: the database file has it.
+    fn frame_of(&mut self, page_no: PageNo) -> Result<u32> {
+        self.wal.as_mut().map_or(Ok(0), |wal| wal.find(page_no))
     }
 
     fn offset(&self, page_no: PageNo) -> u64 {

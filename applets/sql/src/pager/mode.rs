@@ -1,5 +1,8 @@
 //! Changing the journal mode.
 
+use std::sync::Arc;
+
+use super::wal::Checkpoint;
 use super::{Backing, CheckpointMode, CheckpointResult, JournalMode, Pager, State, sibling};
 use crate::vfs::{Error, LockLevel, Result};
 
@@ -9,27 +12,63 @@ impl Pager {
     /// # Errors
     /// I/O.
     pub fn journal_mode(&mut self) -> Result<JournalMode> {
-        Ok(self.settings.journal_mode)
+        if self.backing == Backing::File && self.state == State::Closed && self.wal.is_none() {
+            self.begin_read()?;
+            self.end_read();
+        }
+        Ok(self.mode())
     }
 
-    /// Asks for a journal mode and says which holds now.
+    fn mode(&self) -> JournalMode {
+        if self.wal.is_some() { JournalMode::Wal } else { self.settings.journal_mode }
+    }
+
+    /// Whether the mode can be asked for at all.
+    #[must_use]
+    pub fn can_have(&self, mode: JournalMode) -> bool {
+        match self.backing {
+            Backing::File => self.state != State::Write && !self.settings.read_only,
+            _ => matches!(mode, JournalMode::Memory | JournalMode::Off),
+        }
+    }
+
+    /// Changes between the modes of a rollback journal.
     ///
     /// # Errors
-    /// [`Error::Busy`], I/O.
-    pub fn set_journal_mode(&mut self, mode: JournalMode) -> Result<JournalMode> {
-        let old = self.settings.journal_mode;
-        let memory_only = !matches!(mode, JournalMode::Memory | JournalMode::Off);
-        if mode == old || self.state == State::Write {
-            return Ok(old);
-        }
-        if self.backing == Backing::Memory && memory_only {
-            return Ok(old);
-        }
+    /// I/O.
+    pub fn set_rollback_mode(&mut self, mode: JournalMode) -> Result<()> {
         if self.backing == Backing::File && !keeps_file(mode) {
             self.remove_kept_journal()?;
         }
         self.settings.journal_mode = mode;
-        Ok(mode)
+        Ok(())
+    }
+
+    /// Copies the log into the database and goes on without it: under EXCLUSIVE, which it keeps for
+    /// the transaction that writes the header.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while others have the database open, I/O.
+    pub fn leave_wal(&mut self) -> Result<()> {
+        if self.state != State::Closed {
+            return Err(Error::Misuse("cannot change out of wal mode from within a transaction"));
+        }
+        if let Err(error) = self.wait_for(LockLevel::Exclusive) {
+            if let Ok(file) = self.file() {
+                file.unlock(LockLevel::Shared)?;
+            }
+            return Err(error);
+        }
+        let Some(wal) = self.wal.take() else { return Ok(()) };
+        self.copy_and_delete(wal)?;
+        self.header = None;
+        self.leaving_wal = true;
+        Ok(())
+    }
+
+    /// The header tells the new mode.
+    pub fn left_wal(&mut self) {
+        self.leaving_wal = false;
     }
 
     /// A journal that PERSIST or TRUNCATE left would stay for ever. It is deleted only under
@@ -57,11 +96,20 @@ impl Pager {
     ///
     /// # Errors
     /// [`Error::Locked`] within a transaction.
-    pub fn checkpoint(&mut self, _mode: CheckpointMode) -> Result<CheckpointResult> {
+    pub fn checkpoint(&mut self, mode: CheckpointMode) -> Result<CheckpointResult> {
         if self.state != State::Closed {
             return Err(Error::Locked);
         }
-        Ok(CheckpointResult { busy: false, log_frames: -1, checkpointed_frames: -1 })
+        if self.journal_mode()? != JournalMode::Wal {
+            return Ok(CheckpointResult { busy: false, log_frames: -1, checkpointed_frames: -1 });
+        }
+        let sync = self.sync_log();
+        let file = Arc::clone(self.file()?);
+        let mut with = Checkpoint { vfs: &*self.vfs, database: &*file, sync, busy: &mut self.busy };
+        match &mut self.wal {
+            Some(wal) => wal.checkpoint(&mut with, mode),
+            None => Err(Error::Locked),
+        }
     }
 
     /// Frames from which a commit tries a checkpoint.
@@ -73,31 +121,6 @@ impl Pager {
     #[must_use]
     pub fn wal_autocheckpoint(&self) -> u32 {
         self.settings.wal_autocheckpoint
-    }
-
-    /// Takes over all pages of another database.
-    ///
-    /// # Errors
-    /// [`Error::Misuse`] outside of a write transaction, I/O.
-    pub fn copy_from(&mut self, source: &mut Pager) -> Result<()> {
-        if self.state != State::Write {
-            return Err(Error::Misuse("no write transaction is open"));
-        }
-        if self.page_size != source.page_size {
-            return Err(Error::Misuse("the page sizes differ"));
-        }
-        let count = source.page_count;
-        let pending = self.pending_page();
-        for page_no in (1..=count).filter(|page_no| *page_no != pending) {
-            let page = source.page(page_no)?;
-            if page_no > self.page_count {
-                self.take_page(page_no)?;
-            }
-            self.replace(page_no, page)?;
-        }
-        self.set_page_count(count);
-        self.reserved = source.reserved;
-        Ok(())
     }
 }
 

@@ -5,7 +5,8 @@
 //! records; a page that had been changed before has it in the savepoint itself. Only the innermost
 //! savepoint saves: what an outer one needs of a page is what the inner one saved first.
 
-use super::{JournalMode, Page, PageNo, PageSet, Pager, State};
+use super::wal::{Mark, Wal};
+use super::{Page, PageNo, PageSet, Pager, State};
 use crate::vfs::{Error, Result};
 
 /// One open savepoint.
@@ -13,6 +14,7 @@ pub struct Savepoint {
     page_count: PageNo,
     /// Records of the transaction at its opening.
     first_record: usize,
+    log: Option<Mark>,
     saved: PageSet,
     originals: Vec<(PageNo, Page)>,
 }
@@ -29,6 +31,7 @@ impl Pager {
         self.savepoints.push(Savepoint {
             page_count: self.page_count,
             first_record: self.txn.record_count(),
+            log: self.wal.as_ref().map(Wal::mark),
             saved: PageSet::default(),
             originals: Vec::new(),
         });
@@ -66,8 +69,8 @@ impl Pager {
     /// # Errors
     /// I/O; [`Error::Misuse`] for a savepoint that is not open.
     pub fn rollback_to_savepoint(&mut self, depth: usize) -> Result<()> {
-        let (page_count, first_record) = match self.savepoints.get(depth) {
-            Some(savepoint) => (savepoint.page_count, savepoint.first_record),
+        let (page_count, first_record, log) = match self.savepoints.get(depth) {
+            Some(savepoint) => (savepoint.page_count, savepoint.first_record, savepoint.log),
             None => return Err(Error::Misuse("no such savepoint")),
         };
         self.epoch += 1;
@@ -75,6 +78,9 @@ impl Pager {
             self.cache.truncate(page_count);
         }
         self.page_count = page_count;
+        if let (Some(wal), Some(mark)) = (&mut self.wal, log) {
+            wal.undo_to(mark)?;
+        }
         // Inner first: what an outer one saved of the same page is older and wins.
         for savepoint in self.savepoints.split_off(depth).into_iter().rev() {
             for (page_no, page) in savepoint.originals {
@@ -82,13 +88,16 @@ impl Pager {
             }
         }
         for index in first_record..self.txn.record_count() {
-            if let Some((page_no, page)) = self.read_record(index)? {
+            if self.wal.is_some() {
+                self.drop_record(index);
+            } else if let Some((page_no, page)) = self.read_record(index)? {
                 self.restore(page_no, page);
             }
         }
         self.savepoints.push(Savepoint {
             page_count,
             first_record: self.txn.record_count(),
+            log,
             saved: PageSet::default(),
             originals: Vec::new(),
         });
@@ -108,14 +117,13 @@ impl Pager {
             page_no <= savepoint.page_count && savepoint.saved.insert(page_no)
         });
         if self.txn.needs_record(page_no) {
-            let keep = self.settings.journal_mode != JournalMode::Wal;
+            // The log keeps what it has: the original can be read again.
+            let keep = self.wal.is_none();
             self.txn.record(page_no, keep.then_some(page));
             return self.flush_records_if_many();
         }
-        if in_savepoint {
-            if let Some(savepoint) = self.savepoints.last_mut() {
-                savepoint.originals.push((page_no, page));
-            }
+        if in_savepoint && let Some(savepoint) = self.savepoints.last_mut() {
+            savepoint.originals.push((page_no, page));
         }
         Ok(())
     }

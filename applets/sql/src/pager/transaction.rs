@@ -15,8 +15,9 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use super::header::{HEADER_BYTES, Header, at};
-use super::journal::{self, Writer};
+use super::header::{HEADER_BYTES, Header, at, be32};
+use super::journal::Writer;
+use super::wal::Wal;
 use super::{
     Backing, JournalMode, LockingMode, Page, PageNo, PageSet, Pager, State, Synchronous, WriteLock,
     sibling,
@@ -36,11 +37,21 @@ pub struct Transaction {
     /// Pages freed in this transaction whose content a rollback needs.
     content: PageSet,
     /// First changes, in order. The originals of the first `flushed` are in the journal file alone.
-    records: Vec<(PageNo, Option<Page>)>,
+    pub(super) records: Vec<(PageNo, Option<Page>)>,
     flushed: usize,
     journal: Option<Writer>,
     /// Pages of this transaction are in the database file.
-    file_changed: bool,
+    pub(super) file_changed: bool,
+    /// The pages are chunks of a file of another page size.
+    pub(super) new_layout: Option<Layout>,
+}
+
+/// The layout that a file has after a commit that changes its page size.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    pub page_size: usize,
+    pub reserved: u8,
+    pub page_count: PageNo,
 }
 
 impl Transaction {
@@ -106,18 +117,35 @@ impl Pager {
         if !self.file()?.lock(LockLevel::Shared)? {
             return Err(Error::Busy);
         }
-        self.recover_hot_journal()?;
+        if self.wal.is_none() {
+            self.recover_hot_journal()?;
+            self.open_wal_if_present()?;
+        }
         self.state = State::Read;
-        self.refresh()
+        self.refresh()?;
+        if self.wal.is_none() && !self.leaving_wal && self.header.is_some_and(|header| header.wal) {
+            self.open_wal()?;
+            self.refresh()?;
+        }
+        Ok(())
     }
 
     /// Compares the file with what the cache was filled from.
     fn refresh(&mut self) -> Result<()> {
-        let file = self.file()?;
-        let size = file.size()?;
+        let is_new_snapshot = match &mut self.wal {
+            Some(wal) => wal.begin_read(&*self.vfs)?,
+            None => false,
+        };
+        let size = self.file()?.size()?;
         let mut head = [0; HEADER_BYTES];
-        let read = file.read_at(&mut head, 0)?;
-        if size == 0 || read == 0 {
+        let logged = self.frame_of(1)?;
+        match self.wal.as_ref().filter(|_| logged != 0) {
+            Some(wal) => wal.read_frame(logged, &mut head)?,
+            None => {
+                self.file()?.read_at(&mut head, 0)?;
+            }
+        }
+        if size == 0 && logged == 0 {
             self.forget_cache([0; 16]);
             self.header = None;
             self.page_count = 0;
@@ -125,12 +153,16 @@ impl Pager {
         }
         let header = Header::parse(&head)?;
         let stamp = stamp(&head);
-        if self.header != Some(header) || stamp != self.seen {
+        if self.header != Some(header) || stamp != self.seen || is_new_snapshot {
             self.forget_cache(stamp);
             self.reset_page_size(header.page_size as usize, header.reserved);
             self.header = Some(header);
         }
-        let pages = u32::try_from(size.div_ceil(u64::from(header.page_size))).unwrap_or(u32::MAX);
+        let in_file = size.div_ceil(u64::from(header.page_size));
+        let pages = match self.wal.as_ref().map_or(0, Wal::page_count) {
+            0 => u32::try_from(in_file).unwrap_or(u32::MAX),
+            count => count,
+        };
         self.page_count = header.page_count.unwrap_or(pages);
         if self.page_count > pages {
             return Err(Error::Corrupt);
@@ -155,12 +187,15 @@ impl Pager {
     }
 
     fn unlock_unless_kept(&mut self) {
-        if self.settings.locking_mode == LockingMode::Normal {
+        if let Some(wal) = &mut self.wal {
+            // SHARED stays: it tells the others that somebody uses the log.
+            wal.end_read();
+        } else if self.settings.locking_mode == LockingMode::Normal {
             self.unlock(LockLevel::None);
         }
     }
 
-    fn unlock(&mut self, level: LockLevel) {
+    pub(super) fn unlock(&mut self, level: LockLevel) {
         if self.backing != Backing::File {
             return;
         }
@@ -233,7 +268,9 @@ impl Pager {
         if self.header.is_some_and(|header| !header.writable) {
             return Err(Error::ReadOnly);
         }
-        if self.backing == Backing::File && !self.file()?.lock(LockLevel::Reserved)? {
+        if let Some(wal) = &mut self.wal {
+            wal.begin_write()?;
+        } else if self.backing == Backing::File && !self.file()?.lock(LockLevel::Reserved)? {
             return Err(Error::Busy);
         }
         self.txn = Transaction { orig_pages: self.page_count, ..Transaction::default() };
@@ -249,6 +286,7 @@ impl Pager {
 
     fn lock_for_write(&mut self, lock: WriteLock) -> Result<()> {
         match lock {
+            _ if self.wal.is_some() => Ok(()),
             WriteLock::Immediate => Ok(()),
             WriteLock::Exclusive => self.wait_for(LockLevel::Exclusive),
         }
@@ -259,6 +297,7 @@ impl Pager {
     fn journals_to_file(&self) -> bool {
         use JournalMode::{Delete, Persist, Truncate};
         self.backing == Backing::File
+            && self.wal.is_none()
             && matches!(self.settings.journal_mode, Delete | Persist | Truncate)
     }
 
@@ -338,6 +377,11 @@ impl Pager {
             Backing::Temporary if self.file.is_none() => self.file = Some(self.vfs.temporary()?),
             _ => {}
         }
+        if self.wal.is_some() {
+            self.write_to_log(None)?;
+            self.epoch += 1;
+            return Ok(());
+        }
         // A reader in the way: the cache grows instead.
         if self.backing == Backing::File && !self.file()?.lock(LockLevel::Exclusive)? {
             return Ok(());
@@ -384,6 +428,12 @@ impl Pager {
         }
     }
 
+    /// Whether the transaction has changed a page.
+    #[must_use]
+    pub fn is_changed(&self) -> bool {
+        self.txn.file_changed || self.txn.record_count() > 0 || self.cache.dirty_count() > 0
+    }
+
     // ---- commit -------------------------------------------------------------------------------
 
     /// Makes the changes durable and ends the transaction. After [`Error::Busy`] it is still open.
@@ -408,6 +458,12 @@ impl Pager {
             // What is dirty may stay in the cache until the next spill.
             Backing::Temporary => {}
             Backing::File if !changed => {}
+            Backing::File if self.wal.is_some() => {
+                self.commit_to_log()?;
+                self.finish_write();
+                self.checkpoint_if_long();
+                return Ok(());
+            }
             Backing::File => self.commit_to_file()?,
         }
         self.finish_write();
@@ -415,15 +471,17 @@ impl Pager {
     }
 
     fn commit_to_file(&mut self) -> Result<()> {
-        let page_count = self.page_count;
-        Header::count_change(self.page_mut(1)?, page_count);
+        let layout = self.txn.new_layout;
+        let page_size = layout.map_or(self.page_size, |layout| layout.page_size);
+        let page_count = layout.map_or(self.page_count, |layout| layout.page_count);
+        self.count_change(page_count)?;
         self.wait_for(LockLevel::Exclusive)?;
         if self.journals_to_file() {
             self.flush_records()?;
             self.sync_journal()?;
         }
         self.write_dirty()?;
-        let bytes = u64::from(page_count) * self.page_size as u64;
+        let bytes = u64::from(page_count) * page_size as u64;
         let file = self.file()?;
         if file.size()? > bytes {
             file.truncate(bytes)?;
@@ -433,11 +491,25 @@ impl Pager {
         }
         self.finish_journal()?;
         self.txn.file_changed = false;
+        if let Some(layout) = layout {
+            self.cache.clear();
+            self.header = None;
+            self.reset_page_size(layout.page_size, layout.reserved);
+            return Ok(());
+        }
         self.note_own_header()
     }
 
+    /// Raises the change counter above the one of the file, whatever the page says: it may have been
+    /// copied from another database.
+    pub(super) fn count_change(&mut self, page_count: PageNo) -> Result<()> {
+        let counter = be32(&self.seen, 0).wrapping_add(1);
+        Header::count_change(self.page_mut(1)?, counter, page_count);
+        Ok(())
+    }
+
     /// What others would compare their caches with is now what we wrote.
-    fn note_own_header(&mut self) -> Result<()> {
+    pub(super) fn note_own_header(&mut self) -> Result<()> {
         let page = self.page(1)?;
         self.seen = stamp(&page);
         self.header = Some(Header::parse(&page)?);
@@ -469,7 +541,9 @@ impl Pager {
         self.txn = Transaction::default();
         self.epoch += 1;
         self.state = State::Closed;
-        if self.settings.locking_mode == LockingMode::Normal {
+        if let Some(wal) = &mut self.wal {
+            wal.end_read();
+        } else if self.settings.locking_mode == LockingMode::Normal {
             self.kept_journal = None;
             self.unlock(LockLevel::None);
         }
@@ -503,6 +577,16 @@ impl Pager {
             self.cache.truncate(orig_pages);
         }
         self.page_count = orig_pages;
+        if let Some(wal) = &mut self.wal {
+            wal.undo()?;
+            // Pages that were spilled may be in the cache as clean ones.
+            if self.txn.file_changed {
+                self.cache.clear();
+            } else {
+                self.cache.drop_dirty();
+            }
+            return Ok(());
+        }
         if !self.txn.file_changed {
             self.undo_in_cache()?;
             return self.finish_journal();
@@ -578,100 +662,6 @@ impl Pager {
         }
         Ok(())
     }
-
-    // ---- recovery -----------------------------------------------------------------------------
-
-    /// Plays back the journal of somebody who died in a commit.
-    fn recover_hot_journal(&mut self) -> Result<()> {
-        let path = sibling(&self.path, "-journal");
-        if self.file()?.lock_level() >= LockLevel::Reserved
-            || !self.vfs.exists(&path)?
-            || !self.is_hot(&path)?
-        {
-            return Ok(());
-        }
-        if self.settings.read_only {
-            return Err(Error::ReadOnly);
-        }
-        // Straight to EXCLUSIVE: a RESERVED lock would make others think that the journal is ours.
-        if !self.file()?.lock(LockLevel::Exclusive)? {
-            self.unlock(LockLevel::Shared);
-            return Err(Error::Busy);
-        }
-        // Somebody may have been faster.
-        let recovered = if self.vfs.exists(&path)? { self.play_back(&path) } else { Ok(()) };
-        match recovered {
-            Ok(()) => {
-                self.cache.clear();
-                self.header = None;
-                self.unlock(LockLevel::Shared);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn is_hot(&self, path: &std::path::Path) -> Result<bool> {
-        let file = self.file()?;
-        if file.is_reserved()? {
-            return Ok(false);
-        }
-        if file.size()? == 0 {
-            // Left of a database that is gone. Only under RESERVED, so that it is nobody's.
-            if !self.settings.read_only && file.lock(LockLevel::Reserved)? {
-                let deleted = self.vfs.delete(path, false);
-                file.unlock(LockLevel::Shared)?;
-                deleted?;
-            }
-            return Ok(false);
-        }
-        let journal = match self.vfs.open(path, Access { write: false, create: false }) {
-            Ok(journal) => journal,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            // It cannot be read, so it cannot be known to be cold.
-            Err(_) => return Err(Error::CannotOpen),
-        };
-        let mut first = [0];
-        Ok(journal.read_at(&mut first, 0)? == 1 && first != [0])
-    }
-
-    fn play_back(&mut self, path: &std::path::Path) -> Result<()> {
-        let journal = self
-            .vfs
-            .open(path, Access { write: true, create: false })
-            .map_err(|_| Error::CannotOpen)?;
-        let file = Arc::clone(self.file()?);
-        if self.settings.synchronous > Synchronous::Off {
-            // What is played back must not be lost again before the journal is gone.
-            journal.sync()?;
-        }
-        let committed = match journal::super_journal(&*journal)? {
-            Some(name) => !self.vfs.exists(&super_journal_path(&name))?,
-            None => false,
-        };
-        if !committed {
-            journal::play_back(&*journal, &*file)?;
-            if self.settings.synchronous > Synchronous::Off {
-                file.sync()?;
-            }
-        }
-        drop(journal);
-        let sync_folder = self.settings.synchronous == Synchronous::Extra;
-        Ok(self.vfs.delete(path, sync_folder)?)
-    }
-
-    pub(super) fn close(&mut self) {
-        let deletes = self.settings.journal_mode == JournalMode::Delete;
-        if self.kept_journal.take().is_some() && deletes && self.backing == Backing::File {
-            let _ = self.vfs.delete(&sibling(&self.path, "-journal"), false);
-        }
-        self.unlock(LockLevel::None);
-    }
-}
-
-fn super_journal_path(name: &[u8]) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    std::path::PathBuf::from(std::ffi::OsStr::from_bytes(name))
 }
 
 /// The bytes that change with every transaction.

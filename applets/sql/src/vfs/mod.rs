@@ -5,6 +5,8 @@
 //! loses its power.
 
 mod error;
+mod fault;
+mod memory;
 mod unix;
 
 use std::io;
@@ -14,6 +16,8 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 pub use error::{Error, Result};
+pub use fault::{Call, Fault};
+pub use memory::Memory;
 pub use unix::Unix;
 
 /// What a file is opened for.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::pager::{AutoVacuum, JournalMode};
 
 type Model = BTreeMap<i64, (Vec<u8>, Vec<u8>)>;
 
@@ -63,12 +64,27 @@ pub fn assert_equal(db: &Indexed, model: &Model) {
     assert_eq!(db.rows().count().unwrap(), model.len() as u64);
 }
 
-fn storm(page_size: u32, reserved: u8, auto_vacuum: crate::pager::AutoVacuum, seed: u64) {
+fn storm(page_size: u32, reserved: u8, auto_vacuum: AutoVacuum, seed: u64) {
     let scratch = Scratch::new("storm");
     let path = scratch.file("t.db");
     let store = Store::open(&path, &OpenOptions::default()).unwrap();
     assert!(store.set_page_size(page_size, reserved));
     assert!(store.set_auto_vacuum(auto_vacuum).unwrap());
+    storm_on(store, &path, page_size, seed);
+}
+
+/// The same in another journal mode.
+pub fn storm_in(mode: JournalMode, page_size: u32, auto_vacuum: AutoVacuum, seed: u64) {
+    let scratch = Scratch::new("storm");
+    let path = scratch.file("t.db");
+    let store = Store::open(&path, &OpenOptions::default()).unwrap();
+    assert!(store.set_page_size(page_size, 0));
+    assert!(store.set_auto_vacuum(auto_vacuum).unwrap());
+    assert_eq!(store.set_journal_mode(mode).unwrap(), mode);
+    storm_on(store, &path, page_size, seed);
+}
+
+fn storm_on(store: Store, path: &Path, page_size: u32, seed: u64) {
     let db = Indexed::create(store);
     let (mut model, mut random) = (Model::new(), Random(seed));
     for round in 0..12 {
@@ -92,8 +108,8 @@ fn storm(page_size: u32, reserved: u8, auto_vacuum: crate::pager::AutoVacuum, se
         db.store.end_read();
     }
     if has_sqlite3() {
-        assert_eq!(sqlite3(&path, "PRAGMA integrity_check"), "ok");
-        let sums = sqlite3(&path, "SELECT count(*), sum(length(b)), sum(length(c)) FROM t");
+        assert_eq!(sqlite3(path, "PRAGMA integrity_check"), "ok");
+        let sums = sqlite3(path, "SELECT count(*), sum(length(b)), sum(length(c)) FROM t");
         let (b, c) = model.values().fold((0, 0), |(x, y), (b, c)| (x + b.len(), y + c.len()));
         assert_eq!(sums, format!("{}|{b}|{c}", model.len()));
     }
@@ -107,16 +123,16 @@ fn storm(page_size: u32, reserved: u8, auto_vacuum: crate::pager::AutoVacuum, se
     assert_equal(&db, &Model::new());
     db.store.end_read();
     if has_sqlite3() {
-        assert_eq!(sqlite3(&path, "PRAGMA integrity_check; SELECT count(*) FROM t"), "ok\n0");
+        assert_eq!(sqlite3(path, "PRAGMA integrity_check; SELECT count(*) FROM t"), "ok\n0");
     }
 }
 
 #[test]
 fn random_changes_leave_a_sound_file() {
     for (seed, page_size) in [512, 1024, 4096, 65_536].into_iter().enumerate() {
-        storm(page_size, 0, crate::pager::AutoVacuum::None, 77 + seed as u64);
+        storm(page_size, 0, AutoVacuum::None, 77 + seed as u64);
     }
-    storm(512, 32, crate::pager::AutoVacuum::None, 5);
+    storm(512, 32, AutoVacuum::None, 5);
 }
 
 #[test]
