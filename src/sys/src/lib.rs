@@ -18,6 +18,7 @@ pub mod mount;
 pub mod namespace;
 pub mod netlink;
 pub mod nftables;
+pub mod packet;
 pub mod pass;
 pub mod pidfd;
 pub mod poll;
