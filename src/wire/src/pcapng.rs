@@ -77,20 +77,30 @@ pub enum BlockError {
 impl std::fmt::Display for BlockError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            BlockError::TooShort(len) => write!(f, "block in pcapng dump file has a length of {len} < 12"),
+            BlockError::TooShort(len) => {
+                write!(f, "block in pcapng dump file has a length of {len} < 12")
+            }
             BlockError::TooLong(len) => {
                 write!(f, "pcapng block size {len} > maximum {MAX_BLOCK_LEN}")
             }
             BlockError::TrailerDiffers(head, tail) => {
-                write!(f, "block total length {head} in block header and {tail} in block trailer do not match")
+                write!(
+                    f,
+                    "block total length {head} in block header and {tail} in block trailer do not match"
+                )
             }
-            BlockError::ByteOrder => f.write_str("the section header block has no byte-order magic"),
+            BlockError::ByteOrder => {
+                f.write_str("the section header block has no byte-order magic")
+            }
             BlockError::Version(major, minor) => {
                 write!(f, "unsupported pcapng savefile version {major}.{minor}")
             }
             BlockError::Overrun => f.write_str("block data ends behind the end of its block"),
             BlockError::NoInterface(id) => {
-                write!(f, "a packet arrived on interface {id}, but there's no Interface Description Block for that interface")
+                write!(
+                    f,
+                    "a packet arrived on interface {id}, but there's no Interface Description Block for that interface"
+                )
             }
             BlockError::PacketTooLong => f.write_str("packet data is longer than its block"),
             BlockError::BadOption(name) => {
@@ -98,7 +108,10 @@ impl std::fmt::Display for BlockError {
             }
             BlockError::TooManyInterfaces => f.write_str("too many interfaces in a section"),
             BlockError::LinkTypesDiffer(this, first) => {
-                write!(f, "an interface has a type {this} different from the type of the first interface ({first})")
+                write!(
+                    f,
+                    "an interface has a type {this} different from the type of the first interface ({first})"
+                )
             }
         }
     }
