@@ -15,12 +15,14 @@ pub fn thread(graph: &mut Graph, flow: &Flow, values: &Values, changes: &mut Cha
     }
 }
 
-fn target(graph: &Graph, edge: Edge) -> BlockId {
+/// Where an edge leads to.
+pub fn target(graph: &Graph, edge: Edge) -> BlockId {
     let block = &graph.blocks[edge.from as usize];
     if edge.yes { block.jt } else { block.jf }
 }
 
-fn redirect(graph: &mut Graph, edge: Edge, to: BlockId) {
+/// Makes an edge lead elsewhere.
+pub fn redirect(graph: &mut Graph, edge: Edge, to: BlockId) {
     let block = &mut graph.blocks[edge.from as usize];
     *(if edge.yes { &mut block.jt } else { &mut block.jf }) = to;
 }
@@ -85,7 +87,7 @@ fn outcome(graph: &Graph, values: &Values, child: BlockId, edge: Edge) -> Option
 /// Whether going from a block past `via` to `to` would leave a register out that `to`, or what
 /// comes after it, reads. A register that `from` has right already must not become one that is
 /// read past `from` only now: ways to `from` may have been shortened on the grounds that it is not.
-fn conflict(flow: &Flow, values: &Values, from: BlockId, via: BlockId, to: BlockId) -> bool {
+pub fn conflict(flow: &Flow, values: &Values, from: BlockId, via: BlockId, to: BlockId) -> bool {
     let left_out = flow.uses_before[to as usize] & flow.writes[via as usize];
     let kept = flow.writes[from as usize] | flow.uses_before[from as usize];
     (0..REGISTERS).filter(|register| left_out & 1 << register != 0).any(|register| {
