@@ -23,11 +23,22 @@ impl End {
 
 /// Runs instructions one by one, as the paper describes the machine.
 pub fn run(program: &[Instruction], packet: &[u8], wire_len: u32) -> End {
+    run_live(program, packet, wire_len, None)
+}
+
+/// The kernel's machine: loads far outside of the packet read what the kernel keeps beside it, of
+/// which there is the VLAN tag here.
+pub fn run_live(program: &[Instruction], packet: &[u8], wire_len: u32, tag: Option<u16>) -> End {
     let (mut a, mut x, mut memory, mut at) = (0u32, 0u32, [0u32; 16], 0usize);
     for _ in 0..1_000_000 {
         let Instruction { code, jt, jf, k } = program[at];
         at += 1;
         let load = |offset: u32, size: usize| {
+            match offset {
+                0xffff_f030 => return Some(u32::from(tag.is_some())),
+                0xffff_f02c => return Some(tag.map_or(0, u32::from)),
+                _ => {}
+            }
             let bytes = packet.get(offset as usize..)?.get(..size)?;
             Some(bytes.iter().fold(0u32, |value, byte| value << 8 | u32::from(*byte)))
         };

@@ -80,6 +80,49 @@ fn live_captures_may_ask_the_kernel() {
 }
 
 #[test]
+fn a_tag_that_the_kernel_keeps_aside_matches_as_one_in_the_packet() {
+    let tagged = |packet: &&Vec<u8>| packet[12..14] == [0x81, 0];
+    for expression in [
+        "vlan",
+        "vlan 7",
+        "vlan 8",
+        "vlan and tcp",
+        "vlan 7 and tcp port 80",
+        "not vlan",
+        "vlan 7 and ip6 and udp port 53",
+        "tcp or vlan 7",
+        "vlan and vlan",
+        "vlan or udp",
+        "vlan 7 and icmp[0] = 8",
+        "vlan and not tcp",
+        "vlan 7 and host 10.0.0.9",
+    ] {
+        let in_packet = compile(expression, LinkType::ETHERNET, true).unwrap();
+        for optimize in [true, false] {
+            let options =
+                CompileOptions { source: Source::Live, optimize, ..CompileOptions::default() };
+            let live = filter::compile(expression, LinkType::ETHERNET, &options).unwrap();
+            for packet in machine::samples().iter().filter(tagged) {
+                let length = packet.len() as u32;
+                let expected = in_packet.run(packet, length);
+                let decide = |packet: &[u8], tag| {
+                    machine::run_live(live.instructions(), packet, length, tag).value()
+                };
+                assert_eq!(decide(packet, None), expected, "{expression} left in {packet:02x?}");
+                let tag = u16::from_be_bytes([packet[14], packet[15]]);
+                let mut without = packet.clone();
+                without.drain(12..16);
+                // What is read before `vlan` is read of the packet as it is.
+                if !expression.starts_with("tcp or") {
+                    let found = decide(&without, Some(tag));
+                    assert_eq!(found, expected, "{expression} taken out of {packet:02x?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn loopback_families_follow_the_byte_order_of_the_file() {
     let options = |source| CompileOptions { source, ..CompileOptions::default() };
     let constant = |source| {
