@@ -47,7 +47,7 @@ fn the_same_packets_match() {
         compared += 1;
         for packet in &packets {
             let length = packet.len() as u32;
-            let expected = machine::run(&theirs, packet, length).value();
+            let expected = machine::run(theirs, packet, length).value();
             assert_eq!(ours.run(packet, length), expected, "{expression} on {packet:02x?}");
         }
     }

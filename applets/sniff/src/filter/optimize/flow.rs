@@ -149,7 +149,7 @@ impl Flow {
         self.levels = found;
     }
 
-    fn from_the_root(&self) -> impl Iterator<Item = BlockId> {
+    fn root_first(&self) -> impl Iterator<Item = BlockId> {
         self.levels.iter().rev().flatten().copied()
     }
 
@@ -158,7 +158,7 @@ impl Flow {
         let count = graph.blocks.len();
         let mut sets = Sets::new(count, count, true);
         sets.clear(graph.root as usize);
-        for id in self.from_the_root() {
+        for id in self.root_first() {
             sets.insert(id as usize, id as usize);
             for next in successors(&graph.blocks[id as usize]) {
                 sets.intersect(next as usize, id as usize);
@@ -173,7 +173,7 @@ impl Flow {
         let root = graph.root as usize;
         sets.clear(root);
         sets.clear(root + count);
-        for id in self.from_the_root() {
+        for id in self.root_first() {
             let block = &graph.blocks[id as usize];
             for (edge, next) in [(id as usize, block.jt), (id as usize + count, block.jf)] {
                 sets.insert(edge, edge);
@@ -205,7 +205,7 @@ impl Flow {
     /// The edges that lead to each block.
     pub fn find_predecessors(&mut self, graph: &Graph) {
         let mut predecessors: Vec<Vec<Edge>> = vec![Vec::new(); graph.blocks.len()];
-        for id in self.from_the_root() {
+        for id in self.root_first() {
             let block = &graph.blocks[id as usize];
             for (yes, next) in [(true, block.jt), (false, block.jf)] {
                 if next != NONE {
