@@ -77,7 +77,7 @@ impl<'a> Lexer<'a> {
     ///
     /// # Errors
     /// A character that begins nothing, a number of more than 32 bits, a bad address.
-    pub fn next(&mut self) -> Result<Token<'a>, FilterError> {
+    pub fn token(&mut self) -> Result<Token<'a>, FilterError> {
         let rest = &self.text[self.at..];
         let rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
         self.at = self.text.len() - rest.len();
@@ -376,8 +376,8 @@ mod tests {
 
     fn one(text: &str) -> Token<'_> {
         let mut lexer = Lexer::new(text);
-        let token = lexer.next().unwrap();
-        assert_eq!(lexer.next().unwrap(), Token::End, "{text}");
+        let token = lexer.token().unwrap();
+        assert_eq!(lexer.token().unwrap(), Token::End, "{text}");
         token
     }
 
@@ -407,14 +407,14 @@ mod tests {
     #[test]
     fn colons_of_a_data_size_are_no_address() {
         let mut lexer = Lexer::new("0:4]");
-        assert_eq!(lexer.next().unwrap(), Token::Number(0));
-        assert_eq!(lexer.next().unwrap(), Token::Symbol(":"));
-        assert_eq!(lexer.next().unwrap(), Token::Number(4));
+        assert_eq!(lexer.token().unwrap(), Token::Number(0));
+        assert_eq!(lexer.token().unwrap(), Token::Symbol(":"));
+        assert_eq!(lexer.token().unwrap(), Token::Number(4));
     }
 
     #[test]
     fn numbers_of_more_than_32_bits_are_named() {
-        let message = |text| Lexer::new(text).next().unwrap_err().to_string();
+        let message = |text| Lexer::new(text).token().unwrap_err().to_string();
         assert_eq!(message("0037777777779"), "number 0037777777779 contains non-octal digit");
         assert_eq!(message("4294967296"), "decimal number 4294967296 overflows 32 bits");
         assert_eq!(message("0X100000000"), "hexadecimal number 0X100000000 overflows 32 bits");

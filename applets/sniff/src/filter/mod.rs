@@ -51,7 +51,6 @@ pub use names::{Names, NoNames, Transport};
 pub use program::{Instruction, Program};
 
 use box_wire::link::LinkType;
-use program::op;
 use std::fmt;
 
 /// The snapshot length of a capture that did not choose one.
@@ -155,12 +154,8 @@ pub fn compile(
     }
     let steps = parse::parse(expression)?;
     let mut code = generate::generate(&steps, link_type, options)?;
-    if options.optimize && !code.has_local_jumps {
-        optimize::optimize(&mut code.graph)?;
-        let root = code.graph.blocks.get(code.graph.root as usize);
-        if root.is_some_and(|root| root.code == op::RET && root.k == 0) {
-            return Err(FilterError::new("expression rejects all packets"));
-        }
+    if options.optimize && !code.has_local_jumps && optimize::optimize(&mut code.graph)? {
+        return Err(FilterError::new("expression rejects all packets"));
     }
     let instructions = emit::emit(&code.graph)?;
     Program::new(instructions).map_err(|invalid| {

@@ -90,7 +90,7 @@ impl Generator<'_> {
             .extend([Stmt::new(LDX | MEM, right.register), Stmt::new(LD | MEM, left.register)]);
         let mut cond = self.graph.test(left.stmts, JMP | relation.jump | X, 0);
         if relation.negated {
-            cond = cond.not();
+            cond = cond.negated();
         }
         self.free(left.register);
         self.free(right.register);

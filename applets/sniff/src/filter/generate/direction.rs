@@ -39,7 +39,7 @@ impl Generator<'_> {
                 self.equal(Base::Link, AD_OFF + AD_PKTTYPE, H, OUTGOING)?
             }
         };
-        Ok(if outbound { outgoing } else { outgoing.not() })
+        Ok(if outbound { outgoing } else { outgoing.negated() })
     }
 
     /// The packet belongs to an interface.

@@ -82,7 +82,7 @@ impl Generator<'_> {
             let tagged = self.graph.test(stmts, JMP | JEQ | K, tag);
             aside = self.graph.and(aside, tagged);
         }
-        let not_aside = self.vlan_aside().not();
+        let not_aside = self.vlan_aside().negated();
         let in_packet = self.vlan_in_packet(tag)?;
         let payload = self.make_variable(|layout| &mut layout.payload)?;
         let type_field = self.make_variable(|layout| &mut layout.type_field)?;
@@ -123,7 +123,7 @@ impl Generator<'_> {
     pub(super) fn mpls(&mut self, label: Option<u32>) -> Generated<Cond> {
         let mut cond = if self.layout.mpls_depth > 0 {
             // The label before this one was not the last.
-            self.any_bit(Base::PreviousLabel, 2, B, 0x01)?.not()
+            self.any_bit(Base::PreviousLabel, 2, B, 0x01)?.negated()
         } else {
             match self.layout.link_type {
                 link::C_HDLC | link::HDLC => self.link_type(ether::MPLS)?,

@@ -88,7 +88,7 @@ pub struct Cond {
 
 impl Cond {
     /// The opposite.
-    pub fn not(self) -> Cond {
+    pub fn negated(self) -> Cond {
         Cond {
             head: self.head,
             constant: self.constant.map(|known| !known),

@@ -343,7 +343,7 @@ impl Generator<'_> {
             };
             let stmts =
                 vec![super::Stmt::new(LD | MEM, header), super::Stmt::new(LDX | MEM, payload)];
-            return Ok(Some(self.graph.test(stmts, JMP | JEQ | X, 0).not()));
+            return Ok(Some(self.graph.test(stmts, JMP | JEQ | X, 0).negated()));
         }
         if self.layout.previous_type == link::SUNATM {
             // LANE data, not an LE control frame.

@@ -14,7 +14,7 @@ impl Generator<'_> {
         let frame = self.llc_frame()?;
         let control = match kind {
             Llc::Any => return Ok(frame),
-            Llc::I => self.any_bit(Base::Llc, 2, B, 0x01)?.not(),
+            Llc::I => self.any_bit(Base::Llc, 2, B, 0x01)?.negated(),
             Llc::S => self.masked(Base::Llc, 2, B, 0x01, 0x03)?,
             Llc::U => self.masked(Base::Llc, 2, B, 0x03, 0x03)?,
             Llc::Supervisory(command) => self.masked(Base::Llc, 2, B, command, 0x0f)?,

@@ -119,7 +119,7 @@ impl Generator<'_> {
             stmts.push(Stmt::new(ALU | AND | K, mask));
         }
         let cond = self.graph.test(stmts, JMP | jump | K, value);
-        Ok(if negated { cond.not() } else { cond })
+        Ok(if negated { cond.negated() } else { cond })
     }
 
     /// `field == value`

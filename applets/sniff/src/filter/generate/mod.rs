@@ -16,6 +16,7 @@ mod host;
 mod link_type;
 mod llc;
 mod load;
+mod mac;
 mod pf;
 mod port;
 mod prologue;
@@ -91,7 +92,7 @@ impl Generator<'_> {
             Step::Compute(operation) => return self.compute(*operation),
             Step::Negate => return self.negate(),
             Step::Compare(relation) => self.compare(*relation)?,
-            Step::Not => self.pop()?.not(),
+            Step::Not => self.pop()?.negated(),
             Step::And => {
                 let (second, first) = (self.pop()?, self.pop()?);
                 self.graph.and(first, second)
@@ -104,7 +105,7 @@ impl Generator<'_> {
             Step::Abbreviation(proto) => self.abbreviation(*proto)?,
             Step::Broadcast(proto) => self.broadcast(*proto)?,
             Step::Multicast(proto) => self.multicast(*proto)?,
-            Step::Less(length) => self.length(op::JGT, *length).not(),
+            Step::Less(length) => self.length(op::JGT, *length).negated(),
             Step::Greater(length) => self.length(op::JGE, *length),
             Step::Byte(offset, operator, value) => self.byte(*offset, *operator, *value)?,
             Step::Direction { outbound } => self.direction(*outbound)?,
@@ -188,7 +189,7 @@ impl Generator<'_> {
         };
         let mut stmts = self.load(Base::Link, offset, op::B)?;
         stmts.push(Stmt::new(op::ALU | operation | op::K, value));
-        Ok(self.graph.test(stmts, op::JMP | op::JEQ | op::K, 0).not())
+        Ok(self.graph.test(stmts, op::JMP | op::JEQ | op::K, 0).negated())
     }
 
     /// "'WORD' not supported on" the present link type.

@@ -164,7 +164,7 @@ impl Generator<'_> {
     /// An IPv4 packet that is whole or a first fragment, and so has the transport header.
     pub(super) fn first_fragment(&mut self) -> Generated<Cond> {
         let stmts = self.load(Base::Network, 6, H)?;
-        Ok(self.graph.test(stmts, super::op::JMP | JSET, 0x1fff).not())
+        Ok(self.graph.test(stmts, super::op::JMP | JSET, 0x1fff).negated())
     }
 }
 

@@ -114,7 +114,7 @@ impl Generator<'_> {
         let data = self.graph.and(is_data, data);
         let management = self.wlan_unless(0, DATA, at, offset)?;
         let either = self.graph.or(management, data);
-        let not_control = self.any_bit(Base::Link, 0, B, CONTROL)?.not();
+        let not_control = self.any_bit(Base::Link, 0, B, CONTROL)?.negated();
         Ok(self.graph.and(not_control, either))
     }
 
@@ -139,7 +139,7 @@ impl Generator<'_> {
         at: AddressTest<'_>,
         offset: u32,
     ) -> Generated<Cond> {
-        let clear = self.any_bit(Base::Link, byte, B, bit)?.not();
+        let clear = self.any_bit(Base::Link, byte, B, bit)?.negated();
         let address = at(self, offset)?;
         Ok(self.graph.and(clear, address))
     }

@@ -15,12 +15,14 @@ pub fn thread(graph: &mut Graph, flow: &Flow, values: &Values, changes: &mut Cha
     }
 }
 
-fn target(graph: &Graph, edge: Edge) -> BlockId {
+/// Where an edge leads to.
+pub fn target(graph: &Graph, edge: Edge) -> BlockId {
     let block = &graph.blocks[edge.from as usize];
     if edge.yes { block.jt } else { block.jf }
 }
 
-fn redirect(graph: &mut Graph, edge: Edge, to: BlockId) {
+/// Makes an edge lead elsewhere.
+pub fn redirect(graph: &mut Graph, edge: Edge, to: BlockId) {
     let block = &mut graph.blocks[edge.from as usize];
     *(if edge.yes { &mut block.jt } else { &mut block.jf }) = to;
 }
@@ -30,8 +32,8 @@ fn thread_edge(graph: &mut Graph, flow: &Flow, values: &Values, edge: Edge, chan
     if next.jt == NONE {
         return;
     }
-    if next.jt == next.jf && !conflict(flow, values, edge.from, next.jt) {
-        let to = next.jt;
+    let (via, to) = (target(graph, edge), next.jt);
+    if to == next.jf && !conflict(flow, values, edge.from, via, to) {
         redirect(graph, edge, to);
         changes.rewritten();
     }
@@ -56,7 +58,7 @@ fn decided(graph: &Graph, flow: &Flow, values: &Values, edge: Edge) -> Option<Bl
                 break;
             }
             if let Some(to) = outcome(graph, values, next, flow.numbered(number))
-                && !conflict(flow, values, edge.from, to)
+                && !conflict(flow, values, edge.from, next, to)
             {
                 return Some(to);
             }
@@ -82,11 +84,14 @@ fn outcome(graph: &Graph, values: &Values, child: BlockId, edge: Edge) -> Option
     (edge.yes && test.code == JMP | JEQ | K).then_some(test.jf)
 }
 
-/// Whether a register that is used after `to` differs there from what `from` leaves in it.
-fn conflict(flow: &Flow, values: &Values, from: BlockId, to: BlockId) -> bool {
-    let used = flow.uses_after[to as usize];
-    (0..REGISTERS).any(|register| {
-        used & 1 << register != 0 && values.end_of(from, register) != values.end_of(to, register)
+/// Whether going from a block past `via` to `to` would leave a register out that `to`, or what
+/// comes after it, reads. A register that `from` has right already must not become one that is
+/// read past `from` only now: ways to `from` may have been shortened on the grounds that it is not.
+pub fn conflict(flow: &Flow, values: &Values, from: BlockId, via: BlockId, to: BlockId) -> bool {
+    let left_out = flow.uses_before[to as usize] & flow.writes[via as usize];
+    let kept = flow.writes[from as usize] | flow.uses_before[from as usize];
+    (0..REGISTERS).filter(|register| left_out & 1 << register != 0).any(|register| {
+        kept & 1 << register == 0 || values.end_of(from, register) != values.end_of(via, register)
     })
 }
 
@@ -176,6 +181,9 @@ fn pull_up_from(
     }
 
     let pulled = target(graph, same);
+    if !may_swap(graph, flow, chain, other, pulled) {
+        return None;
+    }
     let behind = chain.next(graph, pulled);
     redirect(graph, same, behind);
     redirect(graph, Edge { from: pulled, yes: chain.goes_on }, other);
@@ -188,4 +196,21 @@ fn pull_up_from(
         redirect(graph, differs, pulled);
     }
     Some(())
+}
+
+/// Whether a block may run before those of a chain that lead to it.
+fn may_swap(graph: &Graph, flow: &Flow, chain: Chain, first: BlockId, pulled: BlockId) -> bool {
+    let (mut reads, mut writes) = (0, 0);
+    let mut at = first;
+    while at != pulled {
+        reads |= flow.reads[at as usize];
+        writes |= flow.writes[at as usize];
+        at = chain.next(graph, at);
+    }
+    let at = pulled as usize;
+    let exit = chain.shared(graph, pulled) as usize;
+    let used = flow.uses_after[at] | flow.uses_before[exit];
+    flow.reads[at] & writes == 0
+        && flow.writes[at] & reads == 0
+        && (flow.writes[at] | writes) & used == 0
 }

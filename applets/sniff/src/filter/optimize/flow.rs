@@ -72,6 +72,12 @@ pub struct Flow {
     pub edge_dominators: Sets,
     /// For each block the registers that those after it read before they write.
     pub uses_after: Vec<Registers>,
+    /// The same, with the block's own.
+    pub uses_before: Vec<Registers>,
+    /// For each block the registers that itself reads before it writes them.
+    pub reads: Vec<Registers>,
+    /// For each block the registers that it writes.
+    pub writes: Vec<Registers>,
     /// For each block the edges that lead to it, the last found first.
     pub predecessors: Vec<Vec<Edge>>,
 }
@@ -86,6 +92,9 @@ impl Flow {
             dominators: Sets::new(0, 0, false),
             edge_dominators: Sets::new(2 * count, 2 * count, true),
             uses_after: vec![0; count],
+            uses_before: vec![0; count],
+            reads: vec![0; count],
+            writes: vec![0; count],
             predecessors: Vec::new(),
         };
         flow.find_levels(graph);
@@ -140,7 +149,7 @@ impl Flow {
         self.levels = found;
     }
 
-    fn from_the_root(&self) -> impl Iterator<Item = BlockId> {
+    fn root_first(&self) -> impl Iterator<Item = BlockId> {
         self.levels.iter().rev().flatten().copied()
     }
 
@@ -149,7 +158,7 @@ impl Flow {
         let count = graph.blocks.len();
         let mut sets = Sets::new(count, count, true);
         sets.clear(graph.root as usize);
-        for id in self.from_the_root() {
+        for id in self.root_first() {
             sets.insert(id as usize, id as usize);
             for next in successors(&graph.blocks[id as usize]) {
                 sets.intersect(next as usize, id as usize);
@@ -164,7 +173,7 @@ impl Flow {
         let root = graph.root as usize;
         sets.clear(root);
         sets.clear(root + count);
-        for id in self.from_the_root() {
+        for id in self.root_first() {
             let block = &graph.blocks[id as usize];
             for (edge, next) in [(id as usize, block.jt), (id as usize + count, block.jf)] {
                 sets.insert(edge, edge);
@@ -178,20 +187,25 @@ impl Flow {
     }
 
     fn find_uses(&mut self, graph: &Graph) {
-        let mut uses_before: Vec<Registers> = vec![0; graph.blocks.len()];
-        for id in self.levels.iter().flatten().copied() {
-            let block = &graph.blocks[id as usize];
-            let after = successors(block).fold(0, |uses, next| uses | uses_before[next as usize]);
-            let (reads, writes) = local_uses(block);
-            self.uses_after[id as usize] = after;
-            uses_before[id as usize] = reads | after & !writes;
+        for level in 0..self.levels.len() {
+            for at in 0..self.levels[level].len() {
+                let id = self.levels[level][at] as usize;
+                let block = &graph.blocks[id];
+                let after =
+                    successors(block).fold(0, |uses, next| uses | self.uses_before[next as usize]);
+                let (reads, writes) = local_uses(block);
+                self.reads[id] = reads;
+                self.writes[id] = writes;
+                self.uses_after[id] = after;
+                self.uses_before[id] = reads | after & !writes;
+            }
         }
     }
 
     /// The edges that lead to each block.
     pub fn find_predecessors(&mut self, graph: &Graph) {
         let mut predecessors: Vec<Vec<Edge>> = vec![Vec::new(); graph.blocks.len()];
-        for id in self.from_the_root() {
+        for id in self.root_first() {
             let block = &graph.blocks[id as usize];
             for (yes, next) in [(true, block.jt), (false, block.jf)] {
                 if next != NONE {
@@ -210,7 +224,7 @@ fn successors(block: &Block) -> impl Iterator<Item = BlockId> {
     [block.jt, block.jf].into_iter().filter(|id| *id != NONE)
 }
 
-/// The registers that a block reads before it writes them, and those that it writes first.
+/// The registers that a block reads before it writes them, and those that it writes.
 fn local_uses(block: &Block) -> (Registers, Registers) {
     let (mut reads, mut writes) = (0, 0);
     for stmt in block.stmts.iter().filter(|stmt| stmt.code != NOP) {
@@ -222,7 +236,7 @@ fn local_uses(block: &Block) -> (Registers, Registers) {
     if class(block.code) == JMP {
         reads |= read_by(block.code, block.k) & !writes;
     }
-    (reads, writes & !reads)
+    (reads, writes)
 }
 
 /// The registers that an instruction reads.

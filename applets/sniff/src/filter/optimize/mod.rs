@@ -2,7 +2,7 @@
 //!
 //! The graph has no cycles, which makes everything here a walk by *level*: the longest distance
 //! from a block to a return. Two kinds of rounds are repeated until nothing changes:
-//! first rounds that only move branches ([`branch`]), then rounds that also rewrite statements
+//! first rounds that only move branches ([`branch`], [`facts`]), then rounds that also rewrite statements
 //! ([`stmt`]), and at the end blocks that are equal become one ([`merge`]).
 //!
 //! Each round computes anew what it relies on ([`flow`]): levels, which blocks and which *edges*
@@ -10,13 +10,13 @@
 //! numbers ([`value`]): two registers with one number hold the same value on every packet.
 
 mod branch;
+mod facts;
 mod flow;
 mod merge;
 mod stmt;
 mod value;
 
 use super::FilterError;
-use super::emit::reverse_postorder;
 use super::generate::graph::{Block, BlockId, Graph, NONE, Stmt};
 use super::program::op::*;
 use flow::Flow;
@@ -51,20 +51,45 @@ impl Changes {
     }
 }
 
-/// Optimizes the graph in place.
+/// Optimizes the graph in place. Says whether no packet can match, which makes an expression an
+/// error. What only [`facts`] shows is none, and not even used: `not (tcp and iso)` would accept
+/// packets that are too short for the incumbent to look into.
 ///
 /// # Errors
 /// A constant expression divides by zero.
-pub fn optimize(graph: &mut Graph) -> Result<(), FilterError> {
+pub fn optimize(graph: &mut Graph) -> Result<bool, FilterError> {
     renumber(graph);
     if graph.blocks.len() > MAX_BLOCKS {
-        return Ok(());
+        return Ok(false);
     }
-    rounds(graph, false)?;
-    rounds(graph, true)?;
+    let plain = graph.clone();
+    optimize_with(graph, true)?;
+    if class(graph.blocks[graph.root as usize].code) == RET {
+        *graph = plain;
+        optimize_with(graph, false)?;
+    }
+    let root = &graph.blocks[graph.root as usize];
+    Ok(root.code == RET | K && root.k == 0)
+}
+
+fn optimize_with(graph: &mut Graph, facts: bool) -> Result<(), FilterError> {
+    rounds(graph, Round::Branches { facts })?;
+    rounds(graph, Round::Statements)?;
     merge::merge(graph);
     simplify_root(graph);
     Ok(())
+}
+
+/// What a round does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Round {
+    /// Moves branches.
+    Branches {
+        /// By sets of constants as well.
+        facts: bool,
+    },
+    /// Rewrites statements.
+    Statements,
 }
 
 /// Keeps the blocks that can be reached, numbered depth first, "yes" before "no".
@@ -92,10 +117,10 @@ fn renumber(graph: &mut Graph) {
     graph.root = 0;
 }
 
-fn rounds(graph: &mut Graph, statements: bool) -> Result<(), FilterError> {
+fn rounds(graph: &mut Graph, kind: Round) -> Result<(), FilterError> {
     let mut idle = 0;
     for _ in 0..MAX_ROUNDS {
-        let changes = round(graph, statements)?;
+        let changes = round(graph, kind)?;
         if !changes.any {
             break;
         }
@@ -107,8 +132,9 @@ fn rounds(graph: &mut Graph, statements: bool) -> Result<(), FilterError> {
     Ok(())
 }
 
-fn round(graph: &mut Graph, statements: bool) -> Result<Changes, FilterError> {
+fn round(graph: &mut Graph, kind: Round) -> Result<Changes, FilterError> {
     let mut changes = Changes::default();
+    let statements = kind == Round::Statements;
     let mut flow = Flow::new(graph);
     let mut values = Values::new(graph.blocks.len());
     for level in (0..flow.levels.len()).rev() {
@@ -117,8 +143,11 @@ fn round(graph: &mut Graph, statements: bool) -> Result<Changes, FilterError> {
             stmt::block(graph, &flow, &mut values, id, statements, &mut changes)?;
         }
     }
-    if !statements {
+    if let Round::Branches { facts } = kind {
         branch::thread(graph, &flow, &values, &mut changes);
+        if facts {
+            facts::thread(graph, &flow, &values, &mut changes);
+        }
         flow.find_predecessors(graph);
         branch::pull_up(graph, &mut flow, &values, &mut changes);
     }
@@ -142,9 +171,4 @@ fn simplify_root(graph: &mut Graph) {
         stmts.append(&mut root.stmts);
         root.stmts = stmts;
     }
-}
-
-/// The number of blocks that can be reached.
-pub fn size(graph: &Graph) -> usize {
-    reverse_postorder(graph).len()
 }

@@ -2,7 +2,7 @@
 
 use super::Changes;
 use super::flow::{A_REG, Flow, REGISTERS, X_REG, read_by, written_by};
-use super::value::{Number, State, UNKNOWN, Values};
+use super::value::{Number, State, Values};
 use crate::filter::FilterError;
 use crate::filter::generate::graph::{Block, BlockId, Graph, NOP, Stmt};
 use crate::filter::interpret::compute;
@@ -18,18 +18,14 @@ pub fn block(
     rewrite: bool,
     changes: &mut Changes,
 ) -> Result<(), FilterError> {
-    let mut state = entry_state(flow, values, id);
-    let (a_before, x_before) = (state[A_REG], state[X_REG]);
+    let entry = entry_state(flow, values, id);
+    let mut state = entry;
     let block = &mut graph.blocks[id as usize];
     for stmt in &mut block.stmts {
         statement(stmt, values, &mut state, rewrite, changes)?;
     }
     let after = flow.uses_after[id as usize];
-    let leaves_all = after == 0
-        && a_before != UNKNOWN
-        && state[A_REG] == a_before
-        && x_before != UNKNOWN
-        && state[X_REG] == x_before;
+    let leaves_all = after == 0 && state[A_REG] == entry[A_REG] && state[X_REG] == entry[X_REG];
     if rewrite && (leaves_all || class(block.code) == RET) {
         if !block.stmts.is_empty() {
             block.stmts.clear();
@@ -39,6 +35,12 @@ pub fn block(
         peephole(block, values, &state, after, changes);
         drop_dead_stores(block, after, changes);
     }
+    // What has been taken out may have left something else in a register that nobody used until
+    // now. Blocks that follow must not rely on what is no longer there.
+    let mut state = entry;
+    for stmt in &mut block.stmts {
+        statement(stmt, values, &mut state, false, changes)?;
+    }
     values.operand[id as usize] =
         if source(block.code) == K { values.constant(block.k) } else { state[X_REG] };
     values.at_end[id as usize] = state;
@@ -46,23 +48,20 @@ pub fn block(
 }
 
 /// What all predecessors agree on.
-fn entry_state(flow: &Flow, values: &Values, id: BlockId) -> State {
-    let mut edges = flow.predecessors[id as usize].iter();
-    let Some(first) = edges.next() else { return [UNKNOWN; REGISTERS] };
-    let mut state = values.at_end[first.from as usize];
-    for edge in edges {
-        for (known, other) in state.iter_mut().zip(values.at_end[edge.from as usize]) {
-            if *known != other {
-                *known = UNKNOWN;
-            }
+fn entry_state(flow: &Flow, values: &mut Values, id: BlockId) -> State {
+    let edges = &flow.predecessors[id as usize];
+    std::array::from_fn(|register| {
+        let mut ways = edges.iter().map(|edge| values.end_of(edge.from, register));
+        match ways.next() {
+            Some(first) if ways.all(|way| way == first) => first,
+            _ => values.at_start(id, register),
         }
-    }
-    state
+    })
 }
 
 /// Gives a register a value; a statement that gives it the value it has is taken out.
 fn set(stmt: &mut Stmt, state: &mut State, register: usize, value: Number, rewrite: bool) {
-    if rewrite && value != UNKNOWN && state[register] == value {
+    if rewrite && state[register] == value {
         stmt.code = NOP;
     } else {
         state[register] = value;

@@ -1,7 +1,9 @@
 //! Value numbers.
 //!
 //! Every operation on numbered values gives a number, the same operation on the same numbers the
-//! same one. Number 0 is "not known". Distinct constants have distinct numbers.
+//! same one; distinct constants have distinct numbers. What a register holds before the program
+//! and what it holds where ways meet that disagree are operations too, of no operands but the
+//! block and the register. As no block runs twice, one number is one value on any one packet.
 
 use super::flow::REGISTERS;
 use crate::filter::generate::graph::BlockId;
@@ -11,8 +13,8 @@ use std::collections::HashMap;
 /// A value number.
 pub type Number = u32;
 
-/// Nothing is known of the value.
-pub const UNKNOWN: Number = 0;
+/// The "operation" of a register at the start of a block; no instruction has this code.
+const AT_START: u16 = u16::MAX;
 
 /// The value number of each register.
 pub type State = [Number; REGISTERS];
@@ -34,8 +36,8 @@ impl Values {
         Values {
             numbers: HashMap::new(),
             constants: vec![None],
-            at_end: vec![[UNKNOWN; REGISTERS]; blocks],
-            operand: vec![UNKNOWN; blocks],
+            at_end: vec![[0; REGISTERS]; blocks],
+            operand: vec![0; blocks],
         }
     }
 
@@ -51,6 +53,11 @@ impl Values {
     /// The number of a constant.
     pub fn constant(&mut self, value: u32) -> Number {
         self.number(LD | IMM, value, 0)
+    }
+
+    /// The number of what a register holds at the start of a block, if nothing else is known.
+    pub fn at_start(&mut self, block: BlockId, register: usize) -> Number {
+        self.number(AT_START, block, register as u32)
     }
 
     /// The constant that a number stands for.
