@@ -148,7 +148,7 @@ fn wait(connection: &Connection, outgoing: &Outgoing) -> Result<bool, Stop> {
     } else {
         vec![Wanted::read_and_write(connection.as_fd())]
     };
-    match poll::wait(&mut wanted, Some(TICK)) {
+    match poll_fds::wait(&mut wanted, Some(TICK)) {
         Ok(ready) => Ok(ready > 0),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
         Err(error) => Err(Failure::from(error).into()),
