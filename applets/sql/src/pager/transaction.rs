@@ -105,6 +105,8 @@ impl Pager {
             let begun = self.begin_file_read();
             let Err(error) = begun else { return Ok(()) };
             self.state = State::Closed;
+            // Whatever was learned about a change is lost: the cache is not to be trusted.
+            self.header = None;
             self.unlock_unless_kept();
             if !matches!(error, Error::Busy) || !self.busy.wait(&*self.vfs, attempt) {
                 return Err(error);
