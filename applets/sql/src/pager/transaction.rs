@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::header::{HEADER_BYTES, Header, at, be32};
 use super::journal::Writer;
+use super::savepoint::SavedPages;
 use super::wal::Wal;
 use super::{
     Backing, JournalMode, LockingMode, Page, PageNo, PageSet, Pager, State, Synchronous, WriteLock,
@@ -540,6 +541,7 @@ impl Pager {
 
     fn finish_write(&mut self) {
         self.savepoints.clear();
+        self.saved = SavedPages::default();
         self.txn = Transaction::default();
         self.epoch += 1;
         self.state = State::Closed;
