@@ -1,7 +1,7 @@
 //! Changing a tree through a cursor.
 
 use super::balance::Balance;
-use super::cursor::{Bound, Cursor, Level, Place, Placement, STALE, local};
+use super::cursor::{Bound, Bounds, Cursor, Level, Place, Placement, STALE, local};
 use super::node::{Cell, Kind};
 use super::overflow::{self, Payload};
 use super::ptrmap::{self, Use};
@@ -72,7 +72,7 @@ impl Cursor {
         }
         if self.leaf_covers(rowid)? {
             self.forget_entry();
-            return self.search_leaf(rowid);
+            return self.search_leaf(rowid, Bounds::default());
         }
         self.search_rowid(rowid)
     }
