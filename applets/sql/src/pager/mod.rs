@@ -511,6 +511,7 @@ impl Pager {
         }
         let page = self.page(page_no)?;
         self.save_original(page_no, page)?;
+        self.cache.unshare(page_no);
         self.cache.mark_dirty(page_no, self.epoch);
         Ok(())
     }

@@ -74,6 +74,13 @@ impl Pager {
         let released = self.savepoints.split_off(depth);
         if depth == 0 {
             self.saved = SavedPages::default();
+            for (_, original) in released.into_iter().flat_map(|point| point.originals) {
+                if let Original::Memory(page) = original {
+                    self.cache.recycle(Some(page));
+                }
+            }
+            self.epoch += 1;
+            return;
         }
         if let Some(outer) = self.savepoints.last_mut() {
             for inner in released {

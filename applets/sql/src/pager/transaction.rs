@@ -542,7 +542,9 @@ impl Pager {
     fn finish_write(&mut self) {
         self.savepoints.clear();
         self.saved = SavedPages::default();
-        self.txn = Transaction::default();
+        for (_, page) in std::mem::take(&mut self.txn).records {
+            self.cache.recycle(page);
+        }
         self.epoch += 1;
         self.state = State::Closed;
         if let Some(wal) = &mut self.wal {
