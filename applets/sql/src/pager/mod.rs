@@ -248,6 +248,12 @@ impl Pager {
         self.settings.read_only
     }
 
+    /// The path of the file.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// The page of the lock bytes, which holds no data.
     #[must_use]
     pub fn pending_page(&self) -> PageNo {

@@ -97,6 +97,28 @@ impl Vfs for Unix {
     }
 }
 
+/// The full path of a database file, which may not exist yet. Links are resolved: whoever opens the
+/// file by another name must find the same journal beside it.
+#[must_use]
+pub fn full_path(path: &Path) -> PathBuf {
+    if let Ok(full) = fs::canonicalize(path) {
+        return full;
+    }
+    // A link to a file that is to be made.
+    let target = match fs::read_link(path) {
+        Ok(target) => path.parent().map_or_else(|| target.clone(), |parent| parent.join(&target)),
+        Err(_) => path.to_owned(),
+    };
+    let folder = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match (fs::canonicalize(folder), target.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => target,
+    }
+}
+
 fn unnamed(folder: &Path) -> io::Result<fs::File> {
     const O_TMPFILE: i32 = 0o20_000_000 | 0o200_000;
     let opened =
