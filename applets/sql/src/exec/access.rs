@@ -243,6 +243,7 @@ impl Exec<'_> {
     ) -> Result<Flow> {
         if let Access::Hash { keys } = &level.access {
             let built = self.hash_of_table(table, source, level, keys, frame)?;
+            prepare_slot(frame, level.slot, table);
             return self.probe(&built, level, keys, frame, each);
         }
         let mut cursors = frame.cursors[level.slot].take().unwrap_or_default();
@@ -424,7 +425,9 @@ impl Exec<'_> {
                 None => {
                     let (rowid, start, len) = built.records[n as usize];
                     let bytes = &built.bytes[start..start + len as usize];
-                    self.fill(frame, level.slot, rowid, bytes, level)?;
+                    if let Slot::Record(record) = &mut frame.slots[level.slot] {
+                        record.load(rowid, bytes);
+                    }
                 }
             }
             if each(frame)? == Flow::Stop {
@@ -432,20 +435,6 @@ impl Exec<'_> {
             }
         }
         Ok(Flow::Continue)
-    }
-
-    fn fill(
-        &self,
-        frame: &mut Frame<'_>,
-        slot: usize,
-        rowid: i64,
-        bytes: &[u8],
-        _level: &Level,
-    ) -> Result<()> {
-        if let Slot::Record(record) = &mut frame.slots[slot] {
-            record.load(rowid, bytes);
-        }
-        Ok(())
     }
 }
 
