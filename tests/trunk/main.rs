@@ -1,12 +1,14 @@
-//! The trunk: dispatch, names, help, and the rules of the tree.
+//! The trunk: dispatch, names, help, links, and the rules of the tree.
+
+mod binary;
+mod dispatch;
+mod docs;
+mod features;
+mod install;
+mod tidy;
 
 use box_harness::Bin;
 
 fn bx() -> Bin {
     Bin::new(env!("CARGO_BIN_EXE_box"))
-}
-
-#[test]
-fn an_unknown_applet_is_named_with_127() {
-    bx().run(["nope"]).fails(127).stdout("").stderr("box: nope: no such applet\n");
 }

@@ -453,6 +453,12 @@ fn class(field: Field<'_>) -> u8 {
     }
 }
 
+#[cold]
+fn long_header(record: &[u8]) -> Result<(usize, usize)> {
+    let (len, at) = read_varint(record).ok_or(Error::Corrupt)?;
+    Ok((usize::try_from(len).map_err(|_| Error::Corrupt)?, at))
+}
+
 impl KeyInfo {
     /// An index key of `count` ascending BINARY columns.
     #[must_use]
@@ -466,13 +472,38 @@ impl KeyInfo {
     /// # Errors
     /// A record that breaks the format.
     pub fn compare(&self, record: &[u8], key: &[Field<'_>]) -> Result<Ordering> {
-        let mut stored = fields(record)?;
+        // The loop of every index search: headers and types of one byte are read without a call.
+        let (header_len, mut at) = match record.first() {
+            Some(len) if *len < 0x80 => (usize::from(*len), 1),
+            _ => long_header(record)?,
+        };
+        let mut value_at = header_len;
         for (column, key) in self.columns.iter().zip(key) {
-            let Some(field) = stored.next() else { return Ok(Ordering::Equal) };
-            let order = compare_fields(field?, *key, column.collation, self.encoding);
+            if at >= header_len {
+                return Ok(Ordering::Equal);
+            }
+            let serial = match record.get(at) {
+                Some(byte) if *byte < 0x80 => {
+                    at += 1;
+                    u64::from(*byte)
+                }
+                _ => {
+                    let rest = record.get(at..).unwrap_or_default();
+                    let (serial, len) = read_varint(rest).ok_or(Error::Corrupt)?;
+                    at += len;
+                    serial
+                }
+            };
+            let value = record.get(value_at..).ok_or(Error::Corrupt)?;
+            let field = decode(serial, value)?;
+            let order = match (field, *key) {
+                (Field::Int(stored), Field::Int(key)) => stored.cmp(&key),
+                (field, key) => compare_fields(field, key, column.collation, self.encoding),
+            };
             if order.is_ne() {
                 return Ok(if column.desc { order.reverse() } else { order });
             }
+            value_at += serial_len(serial) as usize;
         }
         Ok(Ordering::Equal)
     }

@@ -1,5 +1,6 @@
 //! The command line: clap parses it, misuse takes the house's error form.
 
+use std::ffi::OsString;
 use std::io::Write;
 
 use clap::error::ErrorKind;
@@ -37,16 +38,27 @@ pub fn parse<T: FromArgMatches>(
 /// # Errors
 /// As [`parse`].
 pub fn matches(command: Command, invocation: &Invocation) -> Result<Parsed<ArgMatches>, Failure> {
-    let program = invocation.name.program();
+    matches_as(command, &invocation.name.program(), &invocation.args)
+}
+
+/// Parses `args` by `command`, which usage lines call `program`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn matches_as(
+    command: Command,
+    program: &str,
+    args: &[OsString],
+) -> Result<Parsed<ArgMatches>, Failure> {
     let command = command
-        .bin_name(program.clone())
+        .bin_name(program)
         .color(if Styling::of_stdout().colour {
             clap::ColorChoice::Always
         } else {
             clap::ColorChoice::Never
         })
         .no_binary_name(true);
-    match command.try_get_matches_from(&invocation.args) {
+    match command.try_get_matches_from(args) {
         Ok(matches) => Ok(Parsed::Run(matches)),
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
@@ -60,7 +72,7 @@ pub fn matches(command: Command, invocation: &Invocation) -> Result<Parsed<ArgMa
             std::io::stdout().write_all(text.as_bytes()).map_err(Failure::os("standard output"))?;
             Ok(Parsed::Shown(Exit::DONE))
         }
-        Err(error) => Err(misuse(&error, &program)),
+        Err(error) => Err(misuse(&error, program)),
     }
 }
 

@@ -14,6 +14,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
+#[cfg(feature = "mimalloc")]
+use crate::heap_use;
+
 /// Which allocator serves the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heap {
@@ -40,8 +43,19 @@ pub fn choose(heap: Heap) {
         Heap::Mimalloc if cfg!(feature = "mimalloc") => MIMALLOC,
         _ => SYSTEM,
     };
+    #[cfg(feature = "mimalloc")]
+    if choice == MIMALLOC {
+        // SAFETY: takes nothing and may be called at any time; it is what mimalloc's constructor
+        // would call, which .cargo/config.toml switches off. A second call changes nothing.
+        unsafe { _mi_auto_process_init() };
+    }
     // The arena may have run over and settled for glibc already: then that stays.
     let _ = CHOICE.compare_exchange(UNDECIDED, choice, Ordering::AcqRel, Ordering::Acquire);
+}
+
+#[cfg(feature = "mimalloc")]
+unsafe extern "C" {
+    fn _mi_auto_process_init();
 }
 
 /// The global allocator of `box`: forwards to what [`choose`] chose.
@@ -85,7 +99,10 @@ unsafe impl GlobalAlloc for Chosen {
             SYSTEM => unsafe { System.alloc(layout) },
             #[cfg(feature = "mimalloc")]
             // SAFETY: as above.
-            MIMALLOC => unsafe { mimalloc::MiMalloc.alloc(layout) },
+            MIMALLOC => unsafe {
+                heap_use::allocated(layout.size());
+                mimalloc::MiMalloc.alloc(layout)
+            },
             _ => ARENA.take(layout).unwrap_or_else(|| {
                 choose(Heap::System);
                 // SAFETY: as above; `self.alloc` now goes to what is chosen.
@@ -101,7 +118,10 @@ unsafe impl GlobalAlloc for Chosen {
         match CHOICE.load(Ordering::Relaxed) {
             #[cfg(feature = "mimalloc")]
             // SAFETY: the block is not the arena's, so it came after the choice, from mimalloc.
-            MIMALLOC => unsafe { mimalloc::MiMalloc.dealloc(block, layout) },
+            MIMALLOC => unsafe {
+                heap_use::freed(layout.size());
+                mimalloc::MiMalloc.dealloc(block, layout);
+            },
             // SAFETY: the block is not the arena's, and mimalloc was never chosen.
             _ => unsafe { System.dealloc(block, layout) },
         }
@@ -113,7 +133,10 @@ unsafe impl GlobalAlloc for Chosen {
             SYSTEM => unsafe { System.alloc_zeroed(layout) },
             #[cfg(feature = "mimalloc")]
             // SAFETY: as above.
-            MIMALLOC => unsafe { mimalloc::MiMalloc.alloc_zeroed(layout) },
+            MIMALLOC => unsafe {
+                heap_use::allocated(layout.size());
+                mimalloc::MiMalloc.alloc_zeroed(layout)
+            },
             // The arena's pieces are handed out once, so they are still zero.
             // SAFETY: as above.
             _ => unsafe {
@@ -131,7 +154,11 @@ unsafe impl GlobalAlloc for Chosen {
             return match CHOICE.load(Ordering::Relaxed) {
                 #[cfg(feature = "mimalloc")]
                 // SAFETY: not the arena's, so mimalloc's, as in `dealloc`.
-                MIMALLOC => unsafe { mimalloc::MiMalloc.realloc(block, layout, new_size) },
+                MIMALLOC => unsafe {
+                    heap_use::freed(layout.size());
+                    heap_use::allocated(new_size);
+                    mimalloc::MiMalloc.realloc(block, layout, new_size)
+                },
                 // SAFETY: not the arena's, so glibc's, as in `dealloc`.
                 _ => unsafe { System.realloc(block, layout, new_size) },
             };

@@ -2,13 +2,38 @@
 //! Safe on the outside; every `unsafe` block says why it is sound.
 //!
 //! Floor: above `box-wire` only. Nothing here reaches the C library's name look-ups (a static
-//! glibc crashes in them): names, users and groups are read by our own code.
+//! glibc crashes in them): names go through [`resolve`], users and groups through [`accounts`].
 
+pub mod accounts;
+pub mod at;
+pub mod cgroup_devices;
+pub mod credentials;
+pub mod epoll;
 pub mod file;
 pub mod heap;
+pub mod heap_use;
+pub mod interrupt;
+pub mod limits;
+pub mod mount;
+pub mod namespace;
+pub mod netlink;
+pub mod nftables;
+pub mod packet;
+pub mod pass;
+pub mod pidfd;
+pub mod poll;
+pub mod poll_fds;
 pub mod process;
+pub mod pty;
+pub mod random;
+pub mod resolve;
+pub mod rtnetlink;
 pub mod shared_map;
 pub mod signal;
+pub mod spawn;
+pub mod stop_signal;
+pub mod terminal;
+pub mod timer;
 
 use std::io;
 

@@ -10,10 +10,10 @@
 
 use super::cursor::Level;
 use super::edit;
-use super::node::{Geometry, Kind, Node, parse_cell};
+use super::node::{Geometry, Kind, Node, cell_len, parse_cell};
 use super::ptrmap::{self, Use};
 use super::space::{self, Wanted};
-use crate::pager::{HEADER_BYTES, Page, PageNo, Pager, be32};
+use crate::pager::{HEADER_BYTES, Page, PageNo, Pager, be32, put_be32};
 use crate::record::encode_varint;
 use crate::vfs::{Error, Result};
 
@@ -75,10 +75,6 @@ struct Content {
 impl Content {
     fn space(&self) -> usize {
         self.cells.iter().map(|piece| piece.space()).sum()
-    }
-
-    fn child(&self, arena: &Arena, index: usize) -> PageNo {
-        self.cells.get(index).map_or(self.right_child, |piece| be32(arena.get(*piece), 0))
     }
 }
 
@@ -204,7 +200,7 @@ impl<'p> Balance<'p> {
         let mut cells = Vec::with_capacity(node.cells + 1);
         for index in 0..node.cells {
             let start = node.cell_offset(&page, index)?;
-            let len = parse_cell(node.kind, &page, start, &self.geometry)?.len;
+            let len = cell_len(node.kind, &page, start, &self.geometry)?;
             cells.push(Piece { source, start, len });
         }
         let right_child = if node.kind.is_leaf() { 0 } else { node.right_child(&page) };
@@ -213,7 +209,13 @@ impl<'p> Balance<'p> {
     }
 
     /// Writes a page, and notes where what it points to now belongs.
-    fn write(&mut self, page_no: PageNo, content: &Content) -> Result<()> {
+    fn write(
+        &mut self,
+        page_no: PageNo,
+        kind: Kind,
+        cells: &[Piece],
+        right_child: PageNo,
+    ) -> Result<()> {
         let mut buffer = self.pager.buffer();
         let start = if page_no == 1 {
             let old = self.pager.page(1)?;
@@ -224,20 +226,23 @@ impl<'p> Balance<'p> {
             0
         };
         let arena = &self.arena;
-        let cells = content.cells.iter().map(|piece| arena.get(*piece));
-        let usable = self.geometry.usable;
-        edit::write_node(&mut buffer, start, content.kind, cells, content.right_child, usable)?;
+        let bytes = cells.iter().map(|piece| arena.get(*piece));
+        edit::write_node(&mut buffer, start, kind, bytes, right_child, self.geometry.usable)?;
         self.pager.replace(page_no, buffer)?;
         if self.with_map {
-            for piece in &content.cells {
+            for piece in cells {
                 let cell = self.arena.get(*piece).to_vec();
-                self.map_cell(page_no, content.kind, &cell)?;
+                self.map_cell(page_no, kind, &cell)?;
             }
-            if !content.kind.is_leaf() {
-                ptrmap::put(self.pager, content.right_child, Use::Tree, page_no)?;
+            if !kind.is_leaf() {
+                ptrmap::put(self.pager, right_child, Use::Tree, page_no)?;
             }
         }
         Ok(())
+    }
+
+    fn write_content(&mut self, page_no: PageNo, content: &Content) -> Result<()> {
+        self.write(page_no, content.kind, &content.cells, content.right_child)
     }
 
     fn map_cell(&mut self, page_no: PageNo, kind: Kind, bytes: &[u8]) -> Result<()> {
@@ -264,79 +269,88 @@ impl<'p> Balance<'p> {
                 return self.settle_root(level.page_no, content, room);
             }
             if space <= room && room - space <= usable * 2 / 3 {
-                return self.write(level.page_no, &content);
+                return self.write_content(level.page_no, &content);
             }
             let above = path.get(depth - 1).ok_or(Error::Corrupt)?;
-            let parent = self.load(above.page_no)?;
-            content = self.lay_out(parent, above.index, level.page_no, content)?;
+            match self.lay_out(above.page_no, above.index, level.page_no, content)? {
+                Some(parent) => content = parent,
+                None => return Ok(()),
+            }
         }
         Ok(())
     }
 
     fn settle_root(&mut self, root: PageNo, content: Content, room: usize) -> Result<()> {
         if content.space() > room {
+            // All goes to a new child, which then is overfull in the root's place.
             let child = space::allocate(self.pager, Wanted::Near(root))?;
-            let kind = content.kind.interior();
-            let parent = Content { kind, cells: Vec::new(), right_child: child };
-            let parent = self.lay_out(parent, 0, child, content)?;
-            return self.write(root, &parent);
+            self.write(root, content.kind.interior(), &[], child)?;
+            return match self.lay_out(root, 0, child, content)? {
+                Some(parent) => self.write_content(root, &parent),
+                None => Ok(()),
+            };
         }
         if !content.cells.is_empty() || content.kind.is_leaf() {
-            return self.write(root, &content);
+            return self.write_content(root, &content);
         }
         let child = content.right_child;
         let below = self.load(child)?;
-        // Page 1 has less room than its child: then it stays a root of one child.
         if below.kind.is_table() != content.kind.is_table() {
             return Err(Error::Corrupt);
         }
+        // Page 1 has less room than its child: then it stays a root of one child.
         let room = if below.kind.is_leaf() { room + 4 } else { room };
         if below.space() > room {
-            return self.write(root, &content);
+            return self.write_content(root, &content);
         }
-        self.write(root, &below)?;
+        self.write_content(root, &below)?;
         space::free(self.pager, child)
     }
 
-    /// Lays out child `index` of the parent, whose new content is given, with its neighbours, and
-    /// gives the parent's new content.
+    /// Lays out child `index` of the parent, whose new content is given, with its neighbours. The
+    /// parent is changed in place, or, where it must be laid out in turn, its content comes back.
     fn lay_out(
         &mut self,
-        parent: Content,
+        parent_no: PageNo,
         index: usize,
         child_no: PageNo,
         child: Content,
-    ) -> Result<Content> {
+    ) -> Result<Option<Content>> {
         let kind = child.kind;
-        let last = parent.cells.len();
-        if index > last || parent.child(&self.arena, index) != child_no {
+        let parent = self.pager.page(parent_no)?;
+        let node = Node::parse(&parent, parent_no, self.geometry.usable)?;
+        let last = node.cells;
+        if node.kind != kind.interior() || index > last || node.child(&parent, index)? != child_no {
             return Err(Error::Corrupt);
         }
         let wanted = if self.append && index == last { SIBLINGS - 1 } else { SIBLINGS };
         let count = wanted.min(last + 1);
         let first = index.saturating_sub(1).min(last + 1 - count);
-        let (cells, mut pages, right_child) = self.gather(&parent, first, count, index, child)?;
+        let siblings = Siblings { first, count, index };
+        let (cells, mut pages, right_child) = self.gather(&parent, &node, &siblings, child)?;
+        drop(parent);
         let ends = self.distribute(kind, &cells)?;
         self.fit_pages(&mut pages, ends.len())?;
         let dividers = self.write_pages(kind, &cells, &ends, &pages, right_child)?;
-        self.new_parent(parent, first, count, dividers, &pages)
+        self.change_parent(parent_no, &siblings, &dividers, &pages)
     }
 
     /// The cells of the neighbours and the dividers between them, in order.
     fn gather(
         &mut self,
-        parent: &Content,
-        first: usize,
-        count: usize,
-        index: usize,
+        parent: &[u8],
+        node: &Node,
+        siblings: &Siblings,
         child: Content,
     ) -> Result<(Vec<Piece>, Vec<PageNo>, PageNo)> {
         let kind = child.kind;
-        let (mut cells, mut pages, mut right_child) = (Vec::new(), Vec::new(), 0);
+        let mut cells = Vec::with_capacity((child.cells.len() + 2) * siblings.count);
+        let (mut pages, mut right_child) = (Vec::with_capacity(SIBLINGS + 2), 0);
         let mut child = Some(child);
-        for at in first..first + count {
-            let page_no = parent.child(&self.arena, at);
-            let content = match child.take_if(|_| at == index) {
+        let end = siblings.first + siblings.count;
+        for at in siblings.first..end {
+            let page_no = node.child(parent, at)?;
+            let content = match child.take_if(|_| at == siblings.index) {
                 Some(content) => content,
                 None => self.load(page_no)?,
             };
@@ -346,14 +360,16 @@ impl<'p> Balance<'p> {
             pages.push(page_no);
             cells.extend_from_slice(&content.cells);
             right_child = content.right_child;
-            if at + 1 == first + count || kind == Kind::TableLeaf {
+            if at + 1 == end || kind == Kind::TableLeaf {
                 continue;
             }
-            let divider = *parent.cells.get(at).ok_or(Error::Corrupt)?;
+            let start = node.cell_offset(parent, at)?;
+            let len = parse_cell(node.kind, parent, start, &self.geometry)?.len;
+            let divider = parent.get(start + 4..start + len).ok_or(Error::Corrupt)?;
             cells.push(if kind.is_leaf() {
-                Piece { start: divider.start + 4, len: divider.len - 4, ..divider }
+                self.arena.add([divider, &[]])
             } else {
-                self.arena.with_child(divider, content.right_child, 4)
+                self.arena.add([&content.right_child.to_be_bytes(), divider])
             });
         }
         Ok((cells, pages, right_child))
@@ -432,7 +448,7 @@ impl<'p> Balance<'p> {
         let mut dividers = Vec::new();
         let mut start = 0;
         for (index, (end, page_no)) in ends.iter().zip(pages).enumerate() {
-            let own = cells.get(start..*end).ok_or(Error::Corrupt)?.to_vec();
+            let own = cells.get(start..*end).ok_or(Error::Corrupt)?;
             let is_last = index + 1 == ends.len();
             let mut right = right_child;
             start = *end;
@@ -448,32 +464,67 @@ impl<'p> Balance<'p> {
                 dividers.push(self.arena.with_child(divider, *page_no, skip));
             }
             let right_child = if kind.is_leaf() { 0 } else { right };
-            self.write(*page_no, &Content { kind, cells: own, right_child })?;
+            self.write(*page_no, kind, own, right_child)?;
         }
         Ok(dividers)
     }
 
-    fn new_parent(
+    /// Puts the new dividers in place of the old ones. Where the parent has no room for them, or is
+    /// nearly empty then, its content comes back.
+    fn change_parent(
         &mut self,
-        parent: Content,
-        first: usize,
-        count: usize,
-        dividers: Vec<Piece>,
+        parent_no: PageNo,
+        siblings: &Siblings,
+        dividers: &[Piece],
         pages: &[PageNo],
-    ) -> Result<Content> {
+    ) -> Result<Option<Content>> {
         let last_page = *pages.last().ok_or(Error::Corrupt)?;
-        let mut parent = parent;
-        let after = first + count - 1;
-        match parent.cells.get(after).copied() {
-            Some(piece) => {
-                let piece = self.arena.with_child(piece, last_page, 4);
-                if let Some(slot) = parent.cells.get_mut(after) {
-                    *slot = piece;
-                }
-            }
-            None => parent.right_child = last_page,
+        let geometry = self.geometry;
+        let secure = self.pager.secure_delete();
+        let page = self.pager.page_mut(parent_no)?;
+        let mut node = Node::parse(page, parent_no, geometry.usable)?;
+        let after = siblings.first + siblings.count - 1;
+        if after == node.cells {
+            edit::set_right_child(page, node.start, last_page);
+        } else {
+            let at = node.cell_offset(page, after)?;
+            put_be32(page, at, last_page);
         }
-        parent.cells.splice(first..after, dividers);
-        Ok(parent)
+        for _ in siblings.first..after {
+            let cell = node.cell(page, siblings.first, &geometry)?;
+            edit::drop_cell(page, &mut node, siblings.first, cell.size(), &geometry, secure)?;
+        }
+        let mut next = siblings.first;
+        for piece in dividers {
+            let cell = self.arena.get(*piece);
+            if !edit::insert_cell(page, &mut node, next, cell, &geometry)? {
+                break;
+            }
+            next += 1;
+        }
+        let left = dividers.get(next - siblings.first..).unwrap_or_default();
+        let nearly_empty =
+            edit::free_space(&node, page, geometry.usable)? > geometry.usable * 2 / 3;
+        if self.with_map {
+            for piece in dividers {
+                let cell = self.arena.get(*piece).to_vec();
+                self.map_cell(parent_no, node.kind, &cell)?;
+            }
+            ptrmap::put(self.pager, last_page, Use::Tree, parent_no)?;
+        }
+        if left.is_empty() && !nearly_empty {
+            return Ok(None);
+        }
+        let mut content = self.load(parent_no)?;
+        content.cells.splice(next..next, left.iter().copied());
+        Ok(Some(content))
     }
+}
+
+/// Which children of a parent are laid out.
+struct Siblings {
+    first: usize,
+    count: usize,
+    /// The one whose content is given.
+    index: usize,
 }

@@ -186,11 +186,11 @@ impl Check<'_> {
             let right = node.right_child(&page);
             self.context = format!("Tree {root} page {page_no} right child: ");
             self.expect_map(right, Use::Tree, page_no)?;
-            if self.claim(right) {
-                if let Some(subtree) = self.page(root, right, depth + 1, most)? {
-                    below = Some(subtree.depth);
-                    first = subtree.first;
-                }
+            if self.claim(right)
+                && let Some(subtree) = self.page(root, right, depth + 1, most)?
+            {
+                below = Some(subtree.depth);
+                first = subtree.first;
             }
             if let Some(first) = first.filter(|_| node.kind.is_table()) {
                 most = first;

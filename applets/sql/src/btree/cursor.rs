@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-use super::node::{Cell, Geometry, Kind, MAX_DEPTH, Node};
+use super::node::{Cell, Geometry, Kind, MAX_DEPTH, Node, short_record};
 use super::overflow::Assembly;
 use super::store::{Shared, Tree, TreeKind};
 use crate::pager::{Page, PageNo};
@@ -190,7 +190,7 @@ impl Cursor {
     }
 
     /// From the page at the tip down to its first leaf.
-    fn to_first_leaf(&mut self) -> Result<()> {
+    fn enter_first_leaf(&mut self) -> Result<()> {
         loop {
             let tip = self.tip_mut()?;
             tip.index = 0;
@@ -203,7 +203,7 @@ impl Cursor {
     }
 
     /// From the page at the tip down to its last leaf, one past its last cell.
-    fn past_last_leaf(&mut self) -> Result<()> {
+    fn enter_last_leaf(&mut self) -> Result<()> {
         loop {
             let tip = self.tip_mut()?;
             tip.index = tip.node.cells;
@@ -235,7 +235,7 @@ impl Cursor {
             let child = parent.node.child(&parent.page, parent.index)?;
             self.pass_leaf()?;
             self.descend(child, 0)?;
-            self.to_first_leaf()?;
+            self.enter_first_leaf()?;
         }
     }
 
@@ -258,7 +258,7 @@ impl Cursor {
                 let child = tip.node.child(&tip.page, tip.index)?;
                 self.pass_leaf()?;
                 self.descend(child, 0)?;
-                self.past_last_leaf()?;
+                self.enter_last_leaf()?;
             } else {
                 self.path.pop();
             }
@@ -296,7 +296,7 @@ impl Cursor {
     pub fn first(&mut self) -> Result<bool> {
         self.leave();
         self.descend_root()?;
-        self.to_first_leaf()?;
+        self.enter_first_leaf()?;
         self.settle_forward()
     }
 
@@ -307,7 +307,7 @@ impl Cursor {
     pub fn last(&mut self) -> Result<bool> {
         self.leave();
         self.descend_root()?;
-        self.past_last_leaf()?;
+        self.enter_last_leaf()?;
         self.settle_backward()
     }
 
@@ -316,6 +316,7 @@ impl Cursor {
     ///
     /// # Errors
     /// As [`first`](Cursor::first).
+    #[expect(clippy::should_implement_trait, reason = "a move, which can fail, and no iteration")]
     #[inline]
     pub fn next(&mut self) -> Result<bool> {
         self.refresh()?;
@@ -341,7 +342,7 @@ impl Cursor {
         let child = tip.node.child(&tip.page, tip.index)?;
         self.pass_leaf()?;
         self.descend(child, 0)?;
-        self.to_first_leaf()?;
+        self.enter_first_leaf()?;
         self.settle_forward()
     }
 
@@ -360,7 +361,7 @@ impl Cursor {
             let child = tip.node.child(&tip.page, tip.index)?;
             self.pass_leaf()?;
             self.descend(child, 0)?;
-            self.past_last_leaf()?;
+            self.enter_last_leaf()?;
         }
         self.settle_backward()
     }
@@ -528,7 +529,7 @@ impl Cursor {
         if !tip.node.kind.is_leaf() {
             let child = tip.node.child(&tip.page, tip.index)?;
             self.descend(child, 0)?;
-            self.past_last_leaf()?;
+            self.enter_last_leaf()?;
         }
         self.settle_backward()
     }
@@ -588,15 +589,21 @@ impl Cursor {
         let mut equal = false;
         while low < high {
             let middle = low + (high - low) / 2;
-            let cell = tip.node.cell(&tip.page, middle, &self.geometry)?;
-            let order = if cell.overflow == 0 {
-                info.compare(local(&tip.page, &cell)?, key)?
-            } else {
-                self.assembly.reset();
-                let mut pager = self.shared.pager.borrow_mut();
-                let len = cell.payload_len;
-                self.assembly.fill(&mut pager, &self.geometry, &tip.page, &cell, len)?;
-                info.compare(&self.assembly.bytes, key)?
+            let at = tip.node.cell_offset(&tip.page, middle)?;
+            let order = match short_record(tip.node.kind, &tip.page, at, &self.geometry) {
+                Some(record) => info.compare(record, key)?,
+                None => {
+                    let cell = tip.node.cell(&tip.page, middle, &self.geometry)?;
+                    self.assembly.reset();
+                    if cell.overflow == 0 {
+                        info.compare(local(&tip.page, &cell)?, key)?
+                    } else {
+                        let mut pager = self.shared.pager.borrow_mut();
+                        let len = cell.payload_len;
+                        self.assembly.fill(&mut pager, &self.geometry, &tip.page, &cell, len)?;
+                        info.compare(&self.assembly.bytes, key)?
+                    }
+                }
             };
             if order == Ordering::Less || (order == Ordering::Equal && bound == Bound::Upper) {
                 low = middle + 1;

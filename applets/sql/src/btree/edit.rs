@@ -107,10 +107,10 @@ pub fn insert_cell(
 /// Finds room for a cell and its pointer; the caller knows that the sum suffices.
 fn allocate(page: &mut [u8], node: &Node, size: usize, geometry: &Geometry) -> Result<usize> {
     let pointers_end = node.pointers_end();
-    if pointers_end + 2 <= node.content_start(page) {
-        if let Some(at) = take_freeblock(page, node, size, geometry.usable)? {
-            return Ok(at);
-        }
+    if pointers_end + 2 <= node.content_start(page)
+        && let Some(at) = take_freeblock(page, node, size, geometry.usable)?
+    {
+        return Ok(at);
     }
     if pointers_end + 2 + size > node.content_start(page) {
         pack(page, node, geometry)?;
@@ -308,10 +308,11 @@ pub fn write_node<'c>(
         if content < pointers + 2 * count {
             return Err(Error::Corrupt);
         }
-        let out = page.get_mut(content..content + size).ok_or(Error::Corrupt)?;
-        let (body, padding) = out.split_at_mut(cell.len());
-        body.copy_from_slice(cell);
-        padding.fill(0);
+        let out = page.get_mut(content..content + cell.len()).ok_or(Error::Corrupt)?;
+        out.copy_from_slice(cell);
+        if cell.len() < size {
+            page.get_mut(content + cell.len()..content + size).unwrap_or_default().fill(0);
+        }
         put16(page, pointers + 2 * index, content);
     }
     // Nothing of the buffer's earlier use may reach the file.

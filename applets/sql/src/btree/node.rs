@@ -268,6 +268,53 @@ impl Node {
     }
 }
 
+/// The record of an index cell at offset `at` and nothing else: what a binary search looks at.
+/// `None`: it overflows, or is long, and the cell must be decoded.
+#[inline]
+#[must_use]
+pub fn short_record<'p>(
+    kind: Kind,
+    page: &'p [u8],
+    at: usize,
+    geometry: &Geometry,
+) -> Option<&'p [u8]> {
+    let at = if kind == Kind::IndexInterior { at + 4 } else { at };
+    let len = usize::from(*page.get(at)?);
+    // One byte of length, and shorter than any page size lets overflow.
+    if len >= 0x80 || len > geometry.max_local {
+        return None;
+    }
+    page.get(at + 1..at + 1 + len)
+}
+
+/// The bytes of the cell at offset `at`.
+///
+/// # Errors
+/// As [`parse_cell`].
+#[inline]
+pub fn cell_len(kind: Kind, page: &[u8], at: usize, geometry: &Geometry) -> Result<usize> {
+    let varint_bytes = |at: usize| match page.get(at) {
+        Some(byte) if *byte < 0x80 => Some(1),
+        _ => page.get(at..).and_then(read_varint).map(|(_, len)| len),
+    };
+    let first = |at: usize| page.get(at).copied().filter(|byte| *byte < 0x80).map(usize::from);
+    let len = match kind {
+        Kind::TableInterior => varint_bytes(at + 4).map(|rowid| 4 + rowid),
+        Kind::TableLeaf => match (first(at), varint_bytes(at + 1)) {
+            (Some(payload), Some(rowid)) => Some(1 + rowid + payload),
+            _ => None,
+        },
+        Kind::IndexLeaf => first(at).filter(|len| *len <= geometry.max_local).map(|len| 1 + len),
+        Kind::IndexInterior => {
+            first(at + 4).filter(|len| *len <= geometry.max_local).map(|len| 5 + len)
+        }
+    };
+    match len {
+        Some(len) if at + len <= geometry.usable => Ok(len),
+        _ => Ok(parse_cell(kind, page, at, geometry)?.len),
+    }
+}
+
 /// Decodes the cell of a page of that kind at offset `at` (of a page, or of a cell by itself).
 ///
 /// # Errors

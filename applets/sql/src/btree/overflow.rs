@@ -96,7 +96,7 @@ pub fn free_chain(pager: &mut Pager, geometry: &Geometry, cell: &Cell) -> Result
         if page_no < 2 || page_no > pager.page_count() {
             return Err(Error::Corrupt);
         }
-        let next = if index + 1 < count { be32(&*pager.page(page_no)?, 0) } else { 0 };
+        let next = if index + 1 < count { be32(&pager.page(page_no)?, 0) } else { 0 };
         space::free(pager, page_no)?;
         page_no = next;
     }

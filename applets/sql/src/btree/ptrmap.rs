@@ -32,7 +32,7 @@ impl Use {
 /// # Errors
 /// I/O.
 pub fn is_kept(pager: &mut Pager) -> Result<bool> {
-    Ok(be32(&*pager.page(1)?, at::LARGEST_ROOT) != 0)
+    Ok(be32(&pager.page(1)?, at::LARGEST_ROOT) != 0)
 }
 
 /// The pointer-map page that has the entry of `page_no`.

@@ -76,7 +76,7 @@ fn take_free(pager: &mut Pager, wanted: Wanted, free: u32) -> Result<PageNo> {
         Wanted::AtMost(_) => true,
     };
     let mut before = 0;
-    let mut trunk = be32(&*pager.page(1)?, at::FREELIST_TRUNK);
+    let mut trunk = be32(&pager.page(1)?, at::FREELIST_TRUNK);
     for _ in 0..=free {
         if trunk < 2 || trunk > pager.page_count() {
             return Err(Error::Corrupt);
@@ -206,7 +206,7 @@ fn add_leaf(pager: &mut Pager, trunk: PageNo, page_no: PageNo) -> Result<bool> {
         return Err(Error::Corrupt);
     }
     let (most, wanted) = trunk_capacity(pager);
-    let leaves = be32(&*pager.page(trunk)?, 4) as usize;
+    let leaves = be32(&pager.page(trunk)?, 4) as usize;
     if leaves > most {
         return Err(Error::Corrupt);
     }

@@ -7,7 +7,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, Placement};
 use super::node::{Geometry, Kind};
 use super::ptrmap;
 use super::space::{self, Wanted};
@@ -226,7 +226,9 @@ impl Store {
         if pager.in_write() && vacuum::commit(pager)? {
             self.0.touch_all();
         }
-        pager.commit()
+        let done = pager.commit();
+        self.0.geometry.set(Geometry::new(pager.page_size(), pager.reserved()));
+        done
     }
 
     /// Undoes the changes and ends the transaction. Cursors lose their places.
@@ -302,7 +304,7 @@ impl Store {
         if pager.page_count() == 0 {
             return Ok(0);
         }
-        Ok(be32(&*pager.page(1)?, meta.offset()))
+        Ok(be32(&pager.page(1)?, meta.offset()))
     }
 
     /// Sets a header value. Needs a write transaction.
@@ -365,7 +367,7 @@ impl Store {
         if pager.page_count() == 0 {
             return Ok(0);
         }
-        Ok(be32(&*pager.page(1)?, at::FREELIST_COUNT))
+        Ok(be32(&pager.page(1)?, at::FREELIST_COUNT))
     }
 
     /// The most pages the database may grow to; `None` asks only.
@@ -614,6 +616,47 @@ impl Store {
         let mut source = other.0.pager.borrow_mut();
         let target = &mut *self.0.pager.borrow_mut();
         target.copy_from(&mut source)
+    }
+
+    /// Copies all entries of a tree of the other database to the end of a tree of this one, which
+    /// holds none above them: `VACUUM` fills its new file so, with full pages in order.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], [`Error::Full`], I/O.
+    pub fn copy_tree(
+        &self,
+        root: PageNo,
+        from: &Store,
+        from_root: PageNo,
+        kind: &TreeKind,
+    ) -> Result<u64> {
+        let mut source = from.cursor(from_root, kind.clone())?;
+        let mut target = self.cursor(root, kind.clone())?;
+        let (mut more, mut count) = (source.first()?, 0);
+        while more {
+            match kind {
+                TreeKind::Table => {
+                    let rowid = source.rowid()?;
+                    target.insert_row(rowid, source.payload()?, 0, Placement::Append)?;
+                }
+                TreeKind::Index(_) => target.insert_key(source.payload()?, Placement::Append)?,
+            }
+            count += 1;
+            more = source.next()?;
+        }
+        Ok(count)
+    }
+
+    /// Whether the file cannot be written.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.0.pager.borrow().is_read_only()
+    }
+
+    /// Whether it is a database in memory.
+    #[must_use]
+    pub fn is_memory(&self) -> bool {
+        self.0.pager.borrow().is_memory()
     }
 
     /// Checks the page structure as `PRAGMA integrity_check` does: every page used once, keys in

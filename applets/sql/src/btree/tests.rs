@@ -1,6 +1,8 @@
 //! Trees written here and read by the sqlite3 program, and the other way round.
 
 mod auto_vacuum;
+mod copy;
+mod crowd;
 mod damage;
 mod faults;
 mod foreign;

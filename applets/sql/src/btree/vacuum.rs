@@ -21,7 +21,7 @@ fn geometry(pager: &Pager) -> Geometry {
 }
 
 fn header_value(pager: &mut Pager, offset: usize) -> Result<u32> {
-    Ok(be32(&*pager.page(1)?, offset))
+    Ok(be32(&pager.page(1)?, offset))
 }
 
 /// Prepares the commit of a full auto-vacuum database; `true`: pages were moved.

@@ -216,10 +216,11 @@ impl Cache {
     }
 
     fn recycle(&mut self, page: Option<Page>) {
-        if let Some(mut page) = page {
-            if self.pool.len() < POOL && page.unshared().is_some() {
-                self.pool.push(page);
-            }
+        if let Some(mut page) = page
+            && self.pool.len() < POOL
+            && page.unshared().is_some()
+        {
+            self.pool.push(page);
         }
     }
 

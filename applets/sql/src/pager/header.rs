@@ -122,8 +122,7 @@ impl Header {
     }
 
     /// Counts a transaction: other connections see by it that their cache is stale.
-    pub fn count_change(page: &mut [u8], page_count: u32) {
-        let counter = be32(page, at::CHANGE_COUNTER).wrapping_add(1);
+    pub fn count_change(page: &mut [u8], counter: u32, page_count: u32) {
         put_be32(page, at::CHANGE_COUNTER, counter);
         put_be32(page, at::VERSION_VALID_FOR, counter);
         put_be32(page, at::VERSION, VERSION_NUMBER);

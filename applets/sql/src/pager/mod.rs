@@ -16,12 +16,15 @@
 
 mod busy;
 mod cache;
+mod copy;
 mod header;
 mod journal;
+mod log;
 mod mode;
 mod options;
 mod page;
 mod page_set;
+mod recovery;
 mod savepoint;
 mod transaction;
 mod wal;

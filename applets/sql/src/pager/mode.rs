@@ -122,31 +122,6 @@ impl Pager {
     pub fn wal_autocheckpoint(&self) -> u32 {
         self.settings.wal_autocheckpoint
     }
-
-    /// Takes over all pages of another database.
-    ///
-    /// # Errors
-    /// [`Error::Misuse`] outside of a write transaction, I/O.
-    pub fn copy_from(&mut self, source: &mut Pager) -> Result<()> {
-        if self.state != State::Write {
-            return Err(Error::Misuse("no write transaction is open"));
-        }
-        if self.page_size != source.page_size {
-            return Err(Error::Misuse("the page sizes differ"));
-        }
-        let count = source.page_count;
-        let pending = self.pending_page();
-        for page_no in (1..=count).filter(|page_no| *page_no != pending) {
-            let page = source.page(page_no)?;
-            if page_no > self.page_count {
-                self.take_page(page_no)?;
-            }
-            self.replace(page_no, page)?;
-        }
-        self.set_page_count(count);
-        self.reserved = source.reserved;
-        Ok(())
-    }
 }
 
 fn keeps_file(mode: JournalMode) -> bool {

@@ -122,10 +122,8 @@ impl Pager {
             self.txn.record(page_no, keep.then_some(page));
             return self.flush_records_if_many();
         }
-        if in_savepoint {
-            if let Some(savepoint) = self.savepoints.last_mut() {
-                savepoint.originals.push((page_no, page));
-            }
+        if in_savepoint && let Some(savepoint) = self.savepoints.last_mut() {
+            savepoint.originals.push((page_no, page));
         }
         Ok(())
     }

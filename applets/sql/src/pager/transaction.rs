@@ -15,12 +15,12 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use super::header::{HEADER_BYTES, Header, at};
-use super::journal::{self, Writer};
-use super::wal::{Checkpoint, SyncLog, Wal};
+use super::header::{HEADER_BYTES, Header, at, be32};
+use super::journal::Writer;
+use super::wal::Wal;
 use super::{
-    Backing, CheckpointMode, JournalMode, LockingMode, Page, PageNo, PageSet, Pager, State,
-    Synchronous, WriteLock, sibling,
+    Backing, JournalMode, LockingMode, Page, PageNo, PageSet, Pager, State, Synchronous, WriteLock,
+    sibling,
 };
 use crate::vfs::{Access, Error, File, LockLevel, Result};
 
@@ -37,11 +37,21 @@ pub struct Transaction {
     /// Pages freed in this transaction whose content a rollback needs.
     content: PageSet,
     /// First changes, in order. The originals of the first `flushed` are in the journal file alone.
-    records: Vec<(PageNo, Option<Page>)>,
+    pub(super) records: Vec<(PageNo, Option<Page>)>,
     flushed: usize,
     journal: Option<Writer>,
     /// Pages of this transaction are in the database file.
-    file_changed: bool,
+    pub(super) file_changed: bool,
+    /// The pages are chunks of a file of another page size.
+    pub(super) new_layout: Option<Layout>,
+}
+
+/// The layout that a file has after a commit that changes its page size.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    pub page_size: usize,
+    pub reserved: u8,
+    pub page_count: PageNo,
 }
 
 impl Transaction {
@@ -120,27 +130,6 @@ impl Pager {
         Ok(())
     }
 
-    fn open_wal_if_present(&mut self) -> Result<()> {
-        let path = sibling(&self.path, "-wal");
-        if self.leaving_wal || !self.vfs.exists(&path)? {
-            return Ok(());
-        }
-        if self.file()?.size()? == 0 {
-            // Of a database that is gone.
-            if !self.settings.read_only {
-                self.vfs.delete(&path, false)?;
-            }
-            return Ok(());
-        }
-        self.open_wal()
-    }
-
-    fn open_wal(&mut self) -> Result<()> {
-        let (path, shm) = (sibling(&self.path, "-wal"), sibling(&self.path, "-shm"));
-        self.wal = Some(Wal::open(&*self.vfs, &path, &shm, self.settings.read_only)?);
-        Ok(())
-    }
-
     /// Compares the file with what the cache was filled from.
     fn refresh(&mut self) -> Result<()> {
         let is_new_snapshot = match &mut self.wal {
@@ -206,7 +195,7 @@ impl Pager {
         }
     }
 
-    fn unlock(&mut self, level: LockLevel) {
+    pub(super) fn unlock(&mut self, level: LockLevel) {
         if self.backing != Backing::File {
             return;
         }
@@ -482,15 +471,17 @@ impl Pager {
     }
 
     fn commit_to_file(&mut self) -> Result<()> {
-        let page_count = self.page_count;
-        Header::count_change(self.page_mut(1)?, page_count);
+        let layout = self.txn.new_layout;
+        let page_size = layout.map_or(self.page_size, |layout| layout.page_size);
+        let page_count = layout.map_or(self.page_count, |layout| layout.page_count);
+        self.count_change(page_count)?;
         self.wait_for(LockLevel::Exclusive)?;
         if self.journals_to_file() {
             self.flush_records()?;
             self.sync_journal()?;
         }
         self.write_dirty()?;
-        let bytes = u64::from(page_count) * self.page_size as u64;
+        let bytes = u64::from(page_count) * page_size as u64;
         let file = self.file()?;
         if file.size()? > bytes {
             file.truncate(bytes)?;
@@ -500,57 +491,25 @@ impl Pager {
         }
         self.finish_journal()?;
         self.txn.file_changed = false;
+        if let Some(layout) = layout {
+            self.cache.clear();
+            self.header = None;
+            self.reset_page_size(layout.page_size, layout.reserved);
+            return Ok(());
+        }
         self.note_own_header()
     }
 
-    pub(super) fn sync_log(&self) -> SyncLog {
-        match self.settings.synchronous {
-            Synchronous::Off => SyncLog::Never,
-            Synchronous::Normal => SyncLog::Checkpoint,
-            Synchronous::Full | Synchronous::Extra => SyncLog::Always,
-        }
-    }
-
-    fn commit_to_log(&mut self) -> Result<()> {
-        let page_count = self.page_count;
-        Header::count_change(self.page_mut(1)?, page_count);
-        self.write_to_log(Some(page_count))?;
-        self.txn.file_changed = false;
-        self.note_own_header()
-    }
-
-    /// Appends the dirty pages to the log.
-    fn write_to_log(&mut self, commit: Option<PageNo>) -> Result<()> {
-        let dirty = self.cache.dirty_pages();
-        let pages: Vec<(PageNo, Page)> = dirty
-            .into_iter()
-            .filter(|page_no| *page_no <= self.page_count)
-            .filter_map(|page_no| Some((page_no, self.cache.get(page_no)?.clone())))
-            .collect();
-        self.txn.file_changed = true;
-        let sync = self.sync_log();
-        let limit = self.settings.journal_size_limit;
-        if let Some(wal) = &mut self.wal {
-            wal.append(&*self.vfs, &pages, commit, sync)?;
-            if commit.is_some() && limit >= 0 {
-                wal.limit_size(limit)?;
-            }
-        }
-        self.cache.mark_clean();
+    /// Raises the change counter above the one of the file, whatever the page says: it may have been
+    /// copied from another database.
+    pub(super) fn count_change(&mut self, page_count: PageNo) -> Result<()> {
+        let counter = be32(&self.seen, 0).wrapping_add(1);
+        Header::count_change(self.page_mut(1)?, counter, page_count);
         Ok(())
     }
 
-    /// The commit is done whatever becomes of the checkpoint.
-    fn checkpoint_if_long(&mut self) {
-        let limit = self.settings.wal_autocheckpoint;
-        let frames = self.wal.as_ref().map_or(0, Wal::frame_count);
-        if limit > 0 && frames >= limit {
-            let _ = self.checkpoint(CheckpointMode::Passive);
-        }
-    }
-
     /// What others would compare their caches with is now what we wrote.
-    fn note_own_header(&mut self) -> Result<()> {
+    pub(super) fn note_own_header(&mut self) -> Result<()> {
         let page = self.page(1)?;
         self.seen = stamp(&page);
         self.header = Some(Header::parse(&page)?);
@@ -703,134 +662,6 @@ impl Pager {
         }
         Ok(())
     }
-
-    // ---- recovery -----------------------------------------------------------------------------
-
-    /// Plays back the journal of somebody who died in a commit.
-    fn recover_hot_journal(&mut self) -> Result<()> {
-        let path = sibling(&self.path, "-journal");
-        if self.file()?.lock_level() >= LockLevel::Reserved
-            || !self.vfs.exists(&path)?
-            || !self.is_hot(&path)?
-        {
-            return Ok(());
-        }
-        if self.settings.read_only {
-            return Err(Error::ReadOnly);
-        }
-        // Straight to EXCLUSIVE: a RESERVED lock would make others think that the journal is ours.
-        if !self.file()?.lock(LockLevel::Exclusive)? {
-            self.unlock(LockLevel::Shared);
-            return Err(Error::Busy);
-        }
-        // Somebody may have been faster.
-        let recovered = if self.vfs.exists(&path)? { self.play_back(&path) } else { Ok(()) };
-        match recovered {
-            Ok(()) => {
-                self.cache.clear();
-                self.header = None;
-                self.unlock(LockLevel::Shared);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn is_hot(&self, path: &std::path::Path) -> Result<bool> {
-        let file = self.file()?;
-        if file.is_reserved()? {
-            return Ok(false);
-        }
-        if file.size()? == 0 {
-            // Left of a database that is gone. Only under RESERVED, so that it is nobody's.
-            if !self.settings.read_only && file.lock(LockLevel::Reserved)? {
-                let deleted = self.vfs.delete(path, false);
-                file.unlock(LockLevel::Shared)?;
-                deleted?;
-            }
-            return Ok(false);
-        }
-        let journal = match self.vfs.open(path, Access { write: false, create: false }) {
-            Ok(journal) => journal,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            // It cannot be read, so it cannot be known to be cold.
-            Err(_) => return Err(Error::CannotOpen),
-        };
-        let mut first = [0];
-        Ok(journal.read_at(&mut first, 0)? == 1 && first != [0])
-    }
-
-    fn play_back(&mut self, path: &std::path::Path) -> Result<()> {
-        let journal = self
-            .vfs
-            .open(path, Access { write: true, create: false })
-            .map_err(|_| Error::CannotOpen)?;
-        let file = Arc::clone(self.file()?);
-        if self.settings.synchronous > Synchronous::Off {
-            // What is played back must not be lost again before the journal is gone.
-            journal.sync()?;
-        }
-        let committed = match journal::super_journal(&*journal)? {
-            Some(name) => !self.vfs.exists(&super_journal_path(&name))?,
-            None => false,
-        };
-        if !committed {
-            journal::play_back(&*journal, &*file)?;
-            if self.settings.synchronous > Synchronous::Off {
-                file.sync()?;
-            }
-        }
-        drop(journal);
-        let sync_folder = self.settings.synchronous == Synchronous::Extra;
-        Ok(self.vfs.delete(path, sync_folder)?)
-    }
-
-    /// The original of a record is what the log or the file has: it is read again when needed.
-    pub(super) fn drop_record(&mut self, index: usize) {
-        if let Some((page_no, _)) = self.txn.records.get(index) {
-            self.cache.remove(*page_no);
-        }
-    }
-
-    /// The last connection copies the log and removes it.
-    fn close_wal(&mut self) {
-        let Some(wal) = self.wal.take() else { return };
-        let is_last =
-            matches!(self.file().and_then(|file| Ok(file.lock(LockLevel::Exclusive)?)), Ok(true));
-        if is_last && !self.settings.read_only {
-            // A log that cannot be copied now is recovered by whoever comes next.
-            let _ = self.copy_and_delete(wal);
-        }
-    }
-
-    /// Copies the whole log and removes it; under EXCLUSIVE.
-    pub(super) fn copy_and_delete(&mut self, wal: Wal) -> Result<()> {
-        let mut wal = wal;
-        wal.end_read();
-        let sync = self.sync_log();
-        let file = Arc::clone(self.file()?);
-        let mut with = Checkpoint { vfs: &*self.vfs, database: &*file, sync, busy: &mut self.busy };
-        let result = wal.checkpoint(&mut with, CheckpointMode::Passive)?;
-        if result.busy || result.checkpointed_frames < result.log_frames {
-            return Err(Error::Busy);
-        }
-        wal.delete(&*self.vfs);
-        Ok(())
-    }
-
-    pub(super) fn close(&mut self) {
-        self.close_wal();
-        let deletes = self.settings.journal_mode == JournalMode::Delete;
-        if self.kept_journal.take().is_some() && deletes && self.backing == Backing::File {
-            let _ = self.vfs.delete(&sibling(&self.path, "-journal"), false);
-        }
-        self.unlock(LockLevel::None);
-    }
-}
-
-fn super_journal_path(name: &[u8]) -> std::path::PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    std::path::PathBuf::from(std::ffi::OsStr::from_bytes(name))
 }
 
 /// The bytes that change with every transaction.

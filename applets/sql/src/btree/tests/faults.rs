@@ -59,7 +59,7 @@ fn state(db: &Indexed) -> i64 {
     assert!(said.iter().all(|n| *n == said[0]), "{said:?}");
     let n = said[0];
     assert!(rows.seek_rowid(105 + n * 10, Seek::Eq).unwrap());
-    assert_eq!(rows.payload_len().unwrap() > 1200, true);
+    assert!(rows.payload_len().unwrap() > 1200);
     assert!(!rows.seek_rowid(105 + (n + 1) * 10, Seek::Eq).unwrap());
     db.store.end_read();
     n

@@ -11,10 +11,10 @@ fn schema_roots(store: &Store) -> Vec<(String, PageNo)> {
             Some(Field::Text(name)) => store.encoding().unwrap().decode(name).into_owned(),
             other => panic!("{other:?}"),
         };
-        if let Some(Field::Int(root)) = schema.column(3).unwrap() {
-            if root > 0 {
-                roots.push((String::from_utf8(name).unwrap(), root as PageNo));
-            }
+        if let Some(Field::Int(root)) = schema.column(3).unwrap()
+            && root > 0
+        {
+            roots.push((String::from_utf8(name).unwrap(), root as PageNo));
         }
         more = schema.next().unwrap();
     }
