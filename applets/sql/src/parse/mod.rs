@@ -45,16 +45,6 @@ pub fn statement(sql: &[u8]) -> Result<Parsed> {
     Ok(Parsed { stmt: Some(stmt), tail, variables: parser.variables })
 }
 
-/// Parses `sql` as one expression: a default value, a partial index's filter.
-///
-/// # Errors
-/// As [`statement`].
-pub fn expression(sql: &[u8]) -> Result<crate::ast::Expr> {
-    let mut parser = Parser::new(sql);
-    let expr = parser.expr()?;
-    if parser.peek() == Tok::End { Ok(expr) } else { Err(parser.unexpected()) }
-}
-
 pub(crate) struct Parser<'a> {
     sql: &'a [u8],
     /// The tokens that were looked at and not yet taken.
@@ -146,9 +136,7 @@ impl<'a> Parser<'a> {
         let text = String::from_utf8_lossy(self.text(token)).into_owned();
         match token.tok {
             Tok::End => Error::new("incomplete input"),
-            Tok::Illegal => {
-                Error::new(format!("unrecognized token: \"{text}\"")).at(token.start)
-            }
+            Tok::Illegal => Error::new(format!("unrecognized token: \"{text}\"")).at(token.start),
             _ => Error::new(format!("near \"{text}\": syntax error")).at(token.start),
         }
     }

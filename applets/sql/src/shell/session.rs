@@ -157,6 +157,15 @@ impl Session {
         names
     }
 
+    /// Ctrl-C stops the statement that runs; the session goes on.
+    ///
+    /// # Errors
+    /// The handler cannot be set.
+    pub fn stop_on_interrupt(&self) -> std::result::Result<(), Failure> {
+        self.connection.stop_on(box_sys::signal::note_interrupts()?);
+        Ok(())
+    }
+
     /// Whether a transaction is open.
     pub fn in_transaction(&self) -> bool {
         self.connection.in_transaction()
@@ -335,7 +344,7 @@ fn show(shell: &mut Shell, statement: &Statement) -> std::result::Result<Result<
     if let Some(failure) = failure {
         return Err(failure);
     }
-    if let Some(mut writer) = writer {
+    if let Some(writer) = writer {
         writer.end(&mut out);
     }
     shell.output.write(&out)?;
