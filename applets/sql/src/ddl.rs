@@ -129,6 +129,13 @@ enum Change {
     Delete,
 }
 
+/// Where the bare name of the object stands in a CREATE statement.
+fn name_offset(kind: &str, text: &[u8]) -> usize {
+    let stored = stored_sql(kind, text);
+    let name = stored.get("CREATE ".len() + kind.len() + 1..).unwrap_or_default();
+    memchr::memmem::rfind(text, name).unwrap_or(0)
+}
+
 /// The text of a CREATE statement as the schema keeps it: `CREATE kind ` and all from the bare name
 /// of the object on.
 fn stored_sql(kind: &str, text: &[u8]) -> Vec<u8> {

@@ -63,7 +63,10 @@ pub(crate) fn run(
             }
             connection.detach(&name)
         }
-        other => crate::ddl::run(&exec, other, text),
+        other => crate::ddl::run(&exec, other, text).map_err(|error| {
+            // A definition that is wrong is refused before anything runs.
+            if error.code() == crate::error::ERROR { error.in_prepare() } else { error }
+        }),
     }
 }
 

@@ -353,7 +353,7 @@ impl Compiler<'_> {
             if self.scopes[at].hide {
                 continue;
             }
-            match self.column_in(at, schema, table, name)? {
+            match self.column_in(at, schema, table, name).map_err(|error| error.at(offset))? {
                 Some(Target::Slot(slot, col, affinity, collation)) => {
                     let frame = self.scopes[at].frame;
                     return Ok(self.reference(frame, slot, col, affinity, collation));

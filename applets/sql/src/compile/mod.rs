@@ -46,6 +46,8 @@ struct FrameBuild {
     windows_allowed: bool,
     /// Inside the argument of an aggregate.
     in_aggregate: bool,
+    /// What is bound now is read before any grouping: nothing to capture.
+    before_groups: bool,
     calls: Vec<(ast::Call, AggregateCall)>,
     windows: Vec<(ast::Window, WindowPlan)>,
     window_calls: Vec<(ast::Call, u16)>,
@@ -219,7 +221,10 @@ impl<'c> Compiler<'c> {
         {
             *used = true;
         }
-        if !owner.in_aggregate && !owner.captures.contains(&(slot as u16, col)) {
+        if !owner.in_aggregate
+            && !owner.before_groups
+            && !owner.captures.contains(&(slot as u16, col))
+        {
             owner.captures.push((slot as u16, col));
         }
         for inner in frame + 1..=top {

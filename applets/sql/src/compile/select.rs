@@ -201,9 +201,9 @@ impl Compiler<'_> {
             })
             .collect();
         self.frame().named_windows = query.windows.clone();
-        self.frame().in_aggregate = true; // WHERE is read before any grouping: nothing to capture
+        self.frame().before_groups = true;
         let filter = query.filter.as_ref().map(|filter| self.bind_value(filter)).transpose();
-        self.frame().in_aggregate = false;
+        self.frame().before_groups = false;
         if let Some(filter) = filter? {
             let mut terms = Vec::new();
             conjuncts(filter, &mut terms);
@@ -273,7 +273,7 @@ impl Compiler<'_> {
         let frame = self.frame();
         let saved = (frame.aggregates_allowed, frame.windows_allowed);
         (frame.aggregates_allowed, frame.windows_allowed) = (false, false);
-        frame.in_aggregate = true;
+        frame.before_groups = true;
         let mut groups = Vec::with_capacity(group_by.len());
         let mut failed = None;
         for (n, expr) in group_by.iter().enumerate() {
@@ -291,7 +291,7 @@ impl Compiler<'_> {
             }
         }
         let frame = self.frame();
-        frame.in_aggregate = false;
+        frame.before_groups = false;
         (frame.aggregates_allowed, frame.windows_allowed) = saved;
         failed.map_or(Ok(groups), Err)
     }
@@ -541,9 +541,9 @@ impl Compiler<'_> {
         let on_slot = (item.join.left || item.join.right).then_some(first_slot);
         let using = self.using_columns(item, n, scope, first_source)?;
         self.scopes[scope].hide = false;
-        self.frame().in_aggregate = true;
+        self.frame().before_groups = true;
         let result = self.join_terms(item, &using, scope, first_source, on_slot, joins);
-        self.frame().in_aggregate = false;
+        self.frame().before_groups = false;
         self.scopes[scope].hide = true;
         result
     }
@@ -867,9 +867,9 @@ impl Compiler<'_> {
         joins: &mut JoinBuild,
     ) -> Result<()> {
         let result = self.push_from(&query.from, joins).and_then(|()| {
-            self.frame().in_aggregate = true;
+            self.frame().before_groups = true;
             let filter = query.filter.as_ref().map(|f| self.bind_value(f)).transpose();
-            self.frame().in_aggregate = false;
+            self.frame().before_groups = false;
             if let Some(filter) = filter? {
                 let mut terms = Vec::new();
                 conjuncts(filter, &mut terms);

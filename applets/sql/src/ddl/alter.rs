@@ -113,6 +113,7 @@ fn replace_names(
     sql: &str,
     from: &str,
     to: &str,
+    always: bool,
     fits: impl Fn(&[lex::Token], usize) -> bool,
 ) -> String {
     let bytes = sql.as_bytes();
@@ -139,7 +140,7 @@ fn replace_names(
         }
         out.push_str(&sql[done..token.start]);
         let quoted = raw.first().is_some_and(|b| matches!(b, b'"' | b'[' | b'`' | b'\''));
-        if quoted {
+        if quoted || always {
             out.push_str(&format!("\"{}\"", to.replace('"', "\"\"")));
         } else {
             out.push_str(&super::create::quoted(to));
@@ -167,7 +168,7 @@ fn rename_table(exec: &Exec<'_>, table: &crate::schema::Table, to: &str) -> Resu
         let mut changed = false;
         if !row[4].is_null() {
             let sql = text(&row[4]);
-            let new = replace_names(&sql, &from, to, |tokens, n| {
+            let new = replace_names(&sql, &from, to, true, |tokens, n| {
                 let before = n.checked_sub(1).map(|n| tokens[n].tok);
                 let behind = tokens.get(n + 1).map(|t| t.tok);
                 use lex::Kw::*;
@@ -229,7 +230,7 @@ fn rename_column(
         if row[4].is_null() || !own && (!names_table || kind == "table" || kind == "index") {
             return Ok(Change::Keep);
         }
-        let new = replace_names(&sql, from, to, |tokens, n| {
+        let new = replace_names(&sql, from, to, false, |tokens, n| {
             let before = n.checked_sub(1).map(|n| tokens[n].tok);
             use lex::Kw::*;
             !matches!(

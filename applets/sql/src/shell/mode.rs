@@ -181,7 +181,7 @@ impl<'a> RowWriter<'a> {
                 // A separator stands behind the last value too, but for the line end.
                 self.separated(out, row, |out, value| match value {
                     Value::Null => quoting::c_string(out, &self.layout.null),
-                    value => quoting::c_string(out, &value.to_text()),
+                    value => quoting::c_string(out, c_text(&value.to_text())),
                 });
             }
             Mode::Quote => self.separated(out, row, literal),
@@ -346,7 +346,7 @@ pub fn literal(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Null => out.extend_from_slice(b"NULL"),
         Value::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
         Value::Real(value) => full_real(out, *value),
-        Value::Text(bytes) => quoting::sql(out, bytes),
+        Value::Text(bytes) => quoting::sql(out, c_text(bytes)),
         Value::Blob(bytes) => quoting::blob(out, b'X', bytes),
     }
 }

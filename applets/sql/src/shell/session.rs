@@ -262,7 +262,12 @@ pub fn run(
     origin: Origin,
 ) -> std::result::Result<Option<i32>, Failure> {
     let mut rest = sql;
-    while !rest.is_empty() {
+    loop {
+        rest = rest.trim_ascii_start();
+        if rest.is_empty() {
+            break;
+        }
+        let whole = rest;
         let (statement, used) = match shell.session.connection.prepare(rest) {
             Ok(prepared) => prepared,
             Err(error) => return fail(shell, &error, Phase::Prepare, origin, rest),
@@ -280,7 +285,7 @@ pub fn run(
         let outcome = show(shell, &statement)?;
         if let Err(error) = outcome {
             let phase = if error.is_prepare() { Phase::Prepare } else { Phase::Step };
-            return fail(shell, &error, phase, origin, text);
+            return fail(shell, &error, phase, origin, whole);
         }
         after(shell, start)?;
     }
