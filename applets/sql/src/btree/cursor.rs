@@ -401,7 +401,6 @@ impl Cursor {
     pub(super) fn seek_saved(&mut self) -> Result<()> {
         let found = if self.is_table() {
             let rowid = self.saved.rowid;
-            self.leave();
             self.search_rowid(rowid)?
         } else {
             let record = std::mem::take(&mut self.saved.record);
@@ -417,7 +416,6 @@ impl Cursor {
         let fields: Vec<Field<'_>> = crate::record::fields(record)?
             .take(self.key_info()?.columns.len())
             .collect::<Result<_>>()?;
-        self.leave();
         self.search_key(&fields, Bound::Lower)
     }
 
@@ -449,7 +447,6 @@ impl Cursor {
             self.forget_entry();
             self.search_leaf(rowid)?
         } else {
-            self.leave();
             self.search_rowid(rowid)?
         };
         match seek {
@@ -479,16 +476,43 @@ impl Cursor {
 
     /// Goes to the leaf of the rowid, on it or before the row that follows there.
     pub(super) fn search_rowid(&mut self, rowid: i64) -> Result<bool> {
-        self.descend_root()?;
+        self.begin_search()?;
+        let mut depth = 0;
         loop {
-            let tip = self.tip_mut()?;
-            if tip.node.kind.is_leaf() {
+            let level = self.path.get_mut(depth).ok_or(Error::Corrupt)?;
+            if level.node.kind.is_leaf() {
+                self.path.truncate(depth + 1);
                 return self.search_leaf(rowid);
             }
-            tip.index = lower_rowid(&tip.node, &tip.page, rowid)?;
-            let child = tip.node.child(&tip.page, tip.index)?;
-            self.descend(child, 0)?;
+            level.index = lower_rowid(&level.node, &level.page, rowid)?;
+            let child = level.node.child(&level.page, level.index)?;
+            depth += 1;
+            self.go_down(depth, child)?;
         }
+    }
+
+    /// Begins a search at the root. The path of before stays as long as the tree is the same: where
+    /// the search takes the same way, no page has to be asked for.
+    fn begin_search(&mut self) -> Result<()> {
+        let is_fresh = self.generation == self.tree.generation.get();
+        self.forget_entry();
+        self.place = Place::Nowhere;
+        self.passed = 0;
+        if is_fresh && !self.path.is_empty() {
+            return Ok(());
+        }
+        self.leave();
+        self.descend_root()
+    }
+
+    /// Takes the page as the level at `depth` of the path.
+    #[inline]
+    fn go_down(&mut self, depth: usize, page_no: PageNo) -> Result<()> {
+        if self.path.get(depth).is_some_and(|level| level.page_no == page_no) {
+            return Ok(());
+        }
+        self.path.truncate(depth);
+        self.descend(page_no, 0)
     }
 
     pub(super) fn search_leaf(&mut self, rowid: i64) -> Result<bool> {
@@ -508,7 +532,6 @@ impl Cursor {
     /// # Errors
     /// As [`first`](Cursor::first).
     pub fn seek_key(&mut self, key: &[Field<'_>], seek: Seek) -> Result<bool> {
-        self.leave();
         let bound = match seek {
             Seek::Eq | Seek::Ge | Seek::Lt => Bound::Lower,
             Seek::Gt | Seek::Le => Bound::Upper,
@@ -548,16 +571,18 @@ impl Cursor {
     /// wherever in the tree it is, and the answer `true`; else the tip is a leaf.
     pub(super) fn search_key(&mut self, key: &[Field<'_>], bound: Bound) -> Result<bool> {
         let info = Rc::clone(self.key_info()?);
-        self.descend_root()?;
+        self.begin_search()?;
         // The lowest level above whose entry is the bound, should the leaf not have it.
         let mut above: Option<(usize, bool)> = None;
+        let mut depth = 0;
         loop {
-            let (index, equal) = self.bound_on_tip(&info, key, bound)?;
-            let depth = self.path.len();
-            let tip = self.tip_mut()?;
+            let (index, equal) = self.bound_at(depth, &info, key, bound)?;
+            let tip = self.path.get_mut(depth).ok_or(Error::Corrupt)?;
+            depth += 1;
             tip.index = index;
             let inside = index < tip.node.cells;
             if tip.node.kind.is_leaf() {
+                self.path.truncate(depth);
                 let found = if inside {
                     equal
                 } else if let Some((level, true)) = above {
@@ -573,18 +598,19 @@ impl Cursor {
                 above = Some((depth, equal));
             }
             let child = tip.node.child(&tip.page, index)?;
-            self.descend(child, 0)?;
+            self.go_down(depth, child)?;
         }
     }
 
-    /// The bound among the cells of the tip, and whether the cell there equals the key.
-    fn bound_on_tip(
+    /// The bound among the cells of a level, and whether the cell there equals the key.
+    fn bound_at(
         &mut self,
+        depth: usize,
         info: &KeyInfo,
         key: &[Field<'_>],
         bound: Bound,
     ) -> Result<(usize, bool)> {
-        let tip = self.path.last().ok_or(Error::Corrupt)?;
+        let tip = self.path.get(depth).ok_or(Error::Corrupt)?;
         let (mut low, mut high) = (0, tip.node.cells);
         let mut equal = false;
         while low < high {

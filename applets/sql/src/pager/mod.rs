@@ -45,7 +45,7 @@ pub use page_set::PageSet;
 use crate::vfs::{Access, Error, File, Result, Vfs};
 use cache::Cache;
 use options::sibling;
-use savepoint::Savepoint;
+use savepoint::{SavedPages, Savepoint};
 use transaction::Transaction;
 use wal::Wal;
 
@@ -114,6 +114,7 @@ pub struct Pager {
     epoch: u32,
     txn: Transaction,
     savepoints: Vec<Savepoint>,
+    saved: SavedPages,
     /// The journal file that PERSIST and TRUNCATE keep open.
     kept_journal: Option<Arc<dyn File>>,
     wal: Option<Wal>,
@@ -188,6 +189,7 @@ impl Pager {
             epoch: 1,
             txn: Transaction::default(),
             savepoints: Vec::new(),
+            saved: SavedPages::default(),
             kept_journal: None,
             wal: None,
             leaving_wal: false,

@@ -30,6 +30,8 @@ const RESERVED_BYTE: u64 = PENDING_BYTE + 1;
 const SHARED_FIRST: u64 = PENDING_BYTE + 2;
 const SHARED_BYTES: u64 = 510;
 
+const EOPNOTSUPP: i32 = 95;
+
 const SHM_FIRST_LOCK: u64 = 120;
 const SHM_DMS: u64 = 128;
 
@@ -292,6 +294,25 @@ impl ShmRegion for MappedRegion {
     }
 }
 
+impl UnixShm {
+    /// Real blocks, so that a full disk is an error here and no SIGBUS later. Others may grow the
+    /// file and fill it at this moment: nothing that is there may be written over.
+    fn grow(&self, end: u64) -> io::Result<()> {
+        match file::allocate(self.file.as_fd(), end) {
+            Err(error) if error.raw_os_error() == Some(EOPNOTSUPP) => {}
+            done => return done,
+        }
+        let mut last = (self.file.metadata()?.len() / 4096) * 4096 + 4095;
+        while last < end {
+            if self.file.metadata()?.len() <= last {
+                self.file.write_all_at(&[0], last)?;
+            }
+            last += 4096;
+        }
+        Ok(())
+    }
+}
+
 impl Shm for UnixShm {
     fn region(&self, index: usize, extend: bool) -> io::Result<Option<Arc<dyn ShmRegion>>> {
         let mut maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner);
@@ -302,14 +323,7 @@ impl Shm for UnixShm {
                 if !extend || self.read_only {
                     return Ok(None);
                 }
-                // Real blocks, so that a full disk is an error here and no SIGBUS later.
-                let zeros = [0; 4096];
-                let mut at = self.file.metadata()?.len();
-                while at < end {
-                    let len = (end - at).min(4096 - at % 4096);
-                    self.file.write_all_at(zeros.get(..len as usize).unwrap_or(&zeros), at)?;
-                    at += len;
-                }
+                self.grow(end)?;
             }
             let map = SharedMap::new(self.file.as_fd(), offset, SHM_REGION_BYTES, !self.read_only)?;
             maps.push(Arc::new(MappedRegion(map)));
