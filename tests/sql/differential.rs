@@ -139,7 +139,7 @@ fn script(seed: u64) -> String {
         let extra = random.pick(&["", "", "", "COLLATE NOCASE"]);
         format!("{name} {kind} {extra}")
     };
-    let mut text = String::from(".mode quote\n");
+    let mut text = String::from(".nullvalue NULL\n");
     for table in ["t1", "t2"] {
         let (b, c, d) = (column("b"), column("c"), column("d"));
         let _ = writeln!(text, "CREATE TABLE {table}(a INTEGER PRIMARY KEY, {b}, {c}, {d});");

@@ -30,11 +30,11 @@ DROP INDEX rp;
 CREATE TABLE gone(a); INSERT INTO gone SELECT t FROM r; DROP TABLE gone;
 ";
 
-const READ_ALL: &str = ".mode quote
-SELECT * FROM r ORDER BY id; SELECT * FROM w ORDER BY k, v; SELECT * FROM s;
+const READ_ALL: &str = ".nullvalue NULL
+SELECT id, t, n, hex(b), typeof(t), typeof(n) FROM r ORDER BY id; SELECT * FROM w ORDER BY k, v; SELECT * FROM s;
 SELECT count(*) FROM big; SELECT * FROM sqlite_sequence;
 SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name;
-SELECT id FROM r WHERE t = 'NAME 17' OR n BETWEEN 10 AND 12 ORDER BY n;
+SELECT id FROM r WHERE t = 'NAME 17' OR n BETWEEN 10 AND 12 ORDER BY n, id;
 ";
 
 #[test]

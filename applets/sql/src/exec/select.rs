@@ -149,7 +149,8 @@ impl Exec<'_> {
             let key = key_of(row);
             match op {
                 CompoundOp::Union => {
-                    left.entry(key).or_insert_with(|| own(row));
+                    // Of two equal rows SQLite keeps the later.
+                    left.insert(key, own(row));
                 }
                 CompoundOp::Except => {
                     left.remove(&key);
