@@ -1,10 +1,9 @@
 //! `box cache` end to end: the real binary against real clients, files and peers.
 
-use box_harness::Bin;
+mod differential;
+mod support;
 
-fn bx() -> Bin {
-    Bin::new(env!("CARGO_BIN_EXE_box"))
-}
+use support::bx;
 
 #[test]
 fn help_is_shown_on_standard_output() {

@@ -4,7 +4,7 @@
 use box_wire::resp::Args;
 
 use super::db::{Db, event};
-use super::hash::{COUNT_RANGE, pick};
+use super::hash::pick;
 use super::list::{keys_of, numkeys_word_count};
 use super::reply::Out;
 use super::{Ctx, Done, Error, NOT_FLOAT, SYNTAX, is, parse};
@@ -318,7 +318,7 @@ pub fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         out.bulk_or_nil(member.as_ref().map(|(member, _)| &member[..]));
         return Ok(());
     };
-    let count = parse::int_in(count, -i64::MAX, i64::MAX, COUNT_RANGE)?;
+    let count = parse::symmetric(count)?;
     let with_scores = match args.get(3) {
         None => false,
         Some(word) if is(word, "withscores") && args.len() == 4 => true,

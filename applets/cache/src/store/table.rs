@@ -415,7 +415,7 @@ mod tests {
         }
         let (mut seen, mut cursor, mut step) = (BTreeSet::new(), 0, 0);
         loop {
-            cursor = table.scan(cursor, |word| drop(seen.insert(word.0.to_string())));
+            cursor = table.scan(cursor, |word| { seen.insert(word.0.to_string()); });
             if cursor == 0 {
                 break;
             }
