@@ -9,39 +9,214 @@ use crate::support::{Client, Dice, Server, elements};
 /// score, `L` bound of a name, `C` small count, `T` moment, `B` bit offset, `a|b` one of both,
 /// `[x]` perhaps, `x*` once or more.
 const SHAPES: &[&str] = &[
-    "SET K V", "SET K V", "SET K I", "SET K V [NX|XX] [GET] [KEEPTTL|EXAT|PXAT] [T]", "SETNX K V", "SETEX K 0|-1|x V",
-    "PSETEX K 0|-5|x V", "GET K", "GET K", "GETSET K V", "GETDEL K", "GETEX K [PERSIST|EXAT|PXAT] [T]", "MGET K*",
-    "MSET K V K V", "MSETNX K V K V", "APPEND K V", "STRLEN K", "SETRANGE K C V", "GETRANGE K I I",
-    "SUBSTR K C C", "INCR K", "DECR K", "INCRBY K I", "DECRBY K I", "INCRBYFLOAT K F", "LCS K K [LEN|IDX] [MINMATCHLEN] [C] [WITHMATCHLEN]",
-    "SETBIT K B 0|1", "GETBIT K B", "BITCOUNT K [I] [I] [BIT|BYTE]", "BITPOS K 0|1 [I] [I] [BIT|BYTE]",
-    "BITOP AND|OR|XOR|NOT K K*", "BITFIELD K GET u8|i5|u63|i64 B SET u4|i8 B I INCRBY i7|u9 #1|3 I",
-    "BITFIELD K OVERFLOW SAT|FAIL|WRAP INCRBY u2|i3 B I GET u2 0", "BITFIELD_RO K GET u8|i16 B",
-    "LPUSH K M*", "RPUSH K M*", "RPUSH K M*", "LPUSHX K M", "RPUSHX K M", "LPOP K [C]", "RPOP K [C]", "LLEN K",
-    "LRANGE K I I", "LRANGE K 0 -1", "LINDEX K I", "LSET K I M", "LINSERT K BEFORE|AFTER M M", "LREM K I M", "LTRIM K I I",
-    "LPOS K M [RANK] [I] [COUNT] [C] [MAXLEN] [C]", "LMOVE K K LEFT|RIGHT LEFT|RIGHT", "RPOPLPUSH K K",
-    "LMPOP 1|2 K K LEFT|RIGHT [COUNT] [C]", "BLPOP K K 0.01", "BRPOP K 0.01", "BLMOVE K K LEFT|RIGHT LEFT|RIGHT 0.01",
-    "BLMPOP 0.01 2 K K LEFT|RIGHT", "HSET K M V", "HSET K M V M I", "HMSET K M V", "HSETNX K M V", "HGET K M", "HMGET K M*",
-    "HDEL K M*", "HLEN K", "HSTRLEN K M", "HEXISTS K M", "HGETALL K", "HKEYS K", "HVALS K", "HINCRBY K M I",
-    "HINCRBYFLOAT K M F", "HRANDFIELD K 100", "HRANDFIELD K 100 WITHVALUES", "SADD K M*", "SADD K I I I", "SREM K M*", "SMOVE K K M", "SISMEMBER K M",
-    "SMISMEMBER K M*", "SCARD K", "SMEMBERS K", "SPOP K 100", "SRANDMEMBER K 100", "SINTER K*", "SUNION K*", "SDIFF K*",
-    "SINTERSTORE K K*", "SUNIONSTORE K K*", "SDIFFSTORE K K*", "SINTERCARD 1|2 K K [LIMIT] [C]", "ZADD K F M", "ZADD K F M F M F M",
-    "ZADD K [NX|XX] [GT|LT] [CH] [INCR] F M", "ZREM K M*", "ZCARD K", "ZSCORE K M", "ZMSCORE K M*", "ZINCRBY K F M", "ZRANK K M",
-    "ZREVRANK K M", "ZPOPMIN K [C]", "ZPOPMAX K [C]", "ZMPOP 1|2 K K MIN|MAX [COUNT] [C]", "BZPOPMIN K 0.01", "BZPOPMAX K K 0.01", "BZMPOP 0.01 1 K MIN|MAX",
-    "ZRANDMEMBER K 100", "ZRANGE K I I [WITHSCORES]", "ZRANGE K 0 -1 WITHSCORES", "ZRANGE K S S BYSCORE [REV] [LIMIT 1 2] [WITHSCORES]", "ZRANGE K L L BYLEX [REV] [LIMIT 0 3]",
-    "ZREVRANGE K I I [WITHSCORES]", "ZRANGEBYSCORE K S S [WITHSCORES] [LIMIT C I]", "ZREVRANGEBYSCORE K S S [WITHSCORES]", "ZRANGEBYLEX K L L", "ZREVRANGEBYLEX K L L [LIMIT C I]",
-    "ZRANGESTORE K K I I", "ZRANGESTORE K K S S BYSCORE", "ZCOUNT K S S", "ZLEXCOUNT K L L", "ZREMRANGEBYRANK K I I", "ZREMRANGEBYSCORE K S S", "ZREMRANGEBYLEX K L L",
-    "ZUNION 1|2 K K [WEIGHTS 2 3] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]", "ZINTER 2 K K [AGGREGATE MIN|MAX] [WITHSCORES]", "ZDIFF 2 K K [WITHSCORES]", "ZUNIONSTORE K 2 K K [WEIGHTS F F]",
-    "ZINTERSTORE K 2 K K", "ZDIFFSTORE K 2 K K", "ZINTERCARD 2 K K [LIMIT] [C]", "COPY K K [REPLACE]", "COPY K K DB 1|0 [REPLACE]", "DEL K*", "UNLINK K", "EXISTS K*", "TOUCH K*",
-    "TYPE K", "RENAME K K", "RENAMENX K K", "MOVE K 1|99", "EXPIRE K 0|-1|x [NX|XX|GT|LT]", "EXPIREAT K T [NX|XX|GT|LT]", "PEXPIREAT K T", "EXPIRETIME K", "PEXPIRETIME K", "PERSIST K",
-    "KEYS *", "DBSIZE", "OBJECT ENCODING K", "SORT K [ALPHA] [DESC] [LIMIT C C]", "SORT K BY w_* ALPHA [GET #]", "SORT K BY nosort", "SORT K ALPHA STORE K", "SORT_RO K ALPHA",
-    "DUMP K", "MULTI", "EXEC", "DISCARD", "WATCH K", "UNWATCH", "PING", "PING V", "ECHO V", "SELECT 0|1|77", "SWAPDB 0 1", "SCAN 0 COUNT 1000", "SSCAN K 0 COUNT 1000", "HSCAN K 0 COUNT 1000", "ZSCAN K 0 COUNT 1000 [MATCH] [m*]",
-    "NOSUCH V V", "CONFIG GET hash-max*|nothing", "CONFIG SET hash-max-listpack-entries 4|512", "CONFIG SET zset-max-listpack-entries 3|128", "CONFIG SET set-max-intset-entries 3|512", "CONFIG SET list-max-listpack-size 2|-2|-1",
-    "CLIENT GETNAME", "CLIENT SETNAME abc|a_b", "CLIENT REPLY ON", "COMMAND COUNT X", "COMMAND GETKEYS MGET K K", "COMMAND GETKEYS SORT K STORE K", "COMMAND GETKEYS ZUNIONSTORE K 2 K K", "PUBLISH ch V", "PUBSUB NUMSUB ch", "PUBSUB NUMPAT", "OBJECT", "OBJECT NOPE K", "GET", "SET K", "LASTSAVE X", "WAIT 0 0", "MEMORY USAGE",
+    "SET K V",
+    "SET K V",
+    "SET K I",
+    "SET K V [NX|XX] [GET] [KEEPTTL|EXAT|PXAT] [T]",
+    "SETNX K V",
+    "SETEX K 0|-1|x V",
+    "PSETEX K 0|-5|x V",
+    "GET K",
+    "GET K",
+    "GETSET K V",
+    "GETDEL K",
+    "GETEX K [PERSIST|EXAT|PXAT] [T]",
+    "MGET K*",
+    "MSET K V K V",
+    "MSETNX K V K V",
+    "APPEND K V",
+    "STRLEN K",
+    "SETRANGE K C V",
+    "GETRANGE K I I",
+    "SUBSTR K C C",
+    "INCR K",
+    "DECR K",
+    "INCRBY K I",
+    "DECRBY K I",
+    "INCRBYFLOAT K F",
+    "LCS K K [LEN|IDX] [MINMATCHLEN] [C] [WITHMATCHLEN]",
+    "SETBIT K B 0|1",
+    "GETBIT K B",
+    "BITCOUNT K [I] [I] [BIT|BYTE]",
+    "BITPOS K 0|1 [I] [I] [BIT|BYTE]",
+    "BITOP AND|OR|XOR|NOT K K*",
+    "BITFIELD K GET u8|i5|u63|i64 B SET u4|i8 B I INCRBY i7|u9 #1|3 I",
+    "BITFIELD K OVERFLOW SAT|FAIL|WRAP INCRBY u2|i3 B I GET u2 0",
+    "BITFIELD_RO K GET u8|i16 B",
+    "LPUSH K M*",
+    "RPUSH K M*",
+    "RPUSH K M*",
+    "LPUSHX K M",
+    "RPUSHX K M",
+    "LPOP K [C]",
+    "RPOP K [C]",
+    "LLEN K",
+    "LRANGE K I I",
+    "LRANGE K 0 -1",
+    "LINDEX K I",
+    "LSET K I M",
+    "LINSERT K BEFORE|AFTER M M",
+    "LREM K I M",
+    "LTRIM K I I",
+    "LPOS K M [RANK] [I] [COUNT] [C] [MAXLEN] [C]",
+    "LMOVE K K LEFT|RIGHT LEFT|RIGHT",
+    "RPOPLPUSH K K",
+    "LMPOP 1|2 K K LEFT|RIGHT [COUNT] [C]",
+    "BLPOP K K 0.01",
+    "BRPOP K 0.01",
+    "BLMOVE K K LEFT|RIGHT LEFT|RIGHT 0.01",
+    "BLMPOP 0.01 2 K K LEFT|RIGHT",
+    "HSET K M V",
+    "HSET K M V M I",
+    "HMSET K M V",
+    "HSETNX K M V",
+    "HGET K M",
+    "HMGET K M*",
+    "HDEL K M*",
+    "HLEN K",
+    "HSTRLEN K M",
+    "HEXISTS K M",
+    "HGETALL K",
+    "HKEYS K",
+    "HVALS K",
+    "HINCRBY K M I",
+    "HINCRBYFLOAT K M F",
+    "HRANDFIELD K 100",
+    "HRANDFIELD K 100 WITHVALUES",
+    "SADD K M*",
+    "SADD K I I I",
+    "SREM K M*",
+    "SMOVE K K M",
+    "SISMEMBER K M",
+    "SMISMEMBER K M*",
+    "SCARD K",
+    "SMEMBERS K",
+    "SPOP K 100",
+    "SRANDMEMBER K 100",
+    "SINTER K*",
+    "SUNION K*",
+    "SDIFF K*",
+    "SINTERSTORE K K*",
+    "SUNIONSTORE K K*",
+    "SDIFFSTORE K K*",
+    "SINTERCARD 1|2 K K [LIMIT] [C]",
+    "ZADD K F M",
+    "ZADD K F M F M F M",
+    "ZADD K [NX|XX] [GT|LT] [CH] [INCR] F M",
+    "ZREM K M*",
+    "ZCARD K",
+    "ZSCORE K M",
+    "ZMSCORE K M*",
+    "ZINCRBY K F M",
+    "ZRANK K M",
+    "ZREVRANK K M",
+    "ZPOPMIN K [C]",
+    "ZPOPMAX K [C]",
+    "ZMPOP 1|2 K K MIN|MAX [COUNT] [C]",
+    "BZPOPMIN K 0.01",
+    "BZPOPMAX K K 0.01",
+    "BZMPOP 0.01 1 K MIN|MAX",
+    "ZRANDMEMBER K 100",
+    "ZRANGE K I I [WITHSCORES]",
+    "ZRANGE K 0 -1 WITHSCORES",
+    "ZRANGE K S S BYSCORE [REV] [LIMIT 1 2] [WITHSCORES]",
+    "ZRANGE K L L BYLEX [REV] [LIMIT 0 3]",
+    "ZREVRANGE K I I [WITHSCORES]",
+    "ZRANGEBYSCORE K S S [WITHSCORES] [LIMIT C I]",
+    "ZREVRANGEBYSCORE K S S [WITHSCORES]",
+    "ZRANGEBYLEX K L L",
+    "ZREVRANGEBYLEX K L L [LIMIT C I]",
+    "ZRANGESTORE K K I I",
+    "ZRANGESTORE K K S S BYSCORE",
+    "ZCOUNT K S S",
+    "ZLEXCOUNT K L L",
+    "ZREMRANGEBYRANK K I I",
+    "ZREMRANGEBYSCORE K S S",
+    "ZREMRANGEBYLEX K L L",
+    "ZUNION 1|2 K K [WEIGHTS 2 3] [AGGREGATE SUM|MIN|MAX] [WITHSCORES]",
+    "ZINTER 2 K K [AGGREGATE MIN|MAX] [WITHSCORES]",
+    "ZDIFF 2 K K [WITHSCORES]",
+    "ZUNIONSTORE K 2 K K [WEIGHTS F F]",
+    "ZINTERSTORE K 2 K K",
+    "ZDIFFSTORE K 2 K K",
+    "ZINTERCARD 2 K K [LIMIT] [C]",
+    "COPY K K [REPLACE]",
+    "COPY K K DB 1|0 [REPLACE]",
+    "DEL K*",
+    "UNLINK K",
+    "EXISTS K*",
+    "TOUCH K*",
+    "TYPE K",
+    "RENAME K K",
+    "RENAMENX K K",
+    "MOVE K 1|99",
+    "EXPIRE K 0|-1|x [NX|XX|GT|LT]",
+    "EXPIREAT K T [NX|XX|GT|LT]",
+    "PEXPIREAT K T",
+    "EXPIRETIME K",
+    "PEXPIRETIME K",
+    "PERSIST K",
+    "KEYS *",
+    "DBSIZE",
+    "OBJECT ENCODING K",
+    "SORT K [ALPHA] [DESC] [LIMIT C C]",
+    "SORT K BY w_* ALPHA [GET #]",
+    "SORT K BY nosort",
+    "SORT K ALPHA STORE K",
+    "SORT_RO K ALPHA",
+    "DUMP K",
+    "MULTI",
+    "EXEC",
+    "DISCARD",
+    "WATCH K",
+    "UNWATCH",
+    "PING",
+    "PING V",
+    "ECHO V",
+    "SELECT 0|1|77",
+    "SWAPDB 0 1",
+    "SCAN 0 COUNT 1000",
+    "SSCAN K 0 COUNT 1000",
+    "HSCAN K 0 COUNT 1000",
+    "ZSCAN K 0 COUNT 1000 [MATCH] [m*]",
+    "NOSUCH V V",
+    "CONFIG GET hash-max*|nothing",
+    "CONFIG SET hash-max-listpack-entries 4|512",
+    "CONFIG SET zset-max-listpack-entries 3|128",
+    "CONFIG SET set-max-intset-entries 3|512",
+    "CONFIG SET list-max-listpack-size 2|-2|-1",
+    "CLIENT GETNAME",
+    "CLIENT SETNAME abc|a_b",
+    "CLIENT REPLY ON",
+    "COMMAND COUNT X",
+    "COMMAND GETKEYS MGET K K",
+    "COMMAND GETKEYS SORT K STORE K",
+    "COMMAND GETKEYS ZUNIONSTORE K 2 K K",
+    "PUBLISH ch V",
+    "PUBSUB NUMSUB ch",
+    "PUBSUB NUMPAT",
+    "OBJECT",
+    "OBJECT NOPE K",
+    "GET",
+    "SET K",
+    "LASTSAVE X",
+    "WAIT 0 0",
+    "MEMORY USAGE",
 ];
 
 /// Replies whose elements come in no order.
 const UNORDERED: &[&str] = &[
-    "SMEMBERS", "SINTER", "SUNION", "SDIFF", "HKEYS", "HVALS", "KEYS", "SPOP", "SRANDMEMBER", "ZRANDMEMBER", "COMMAND",
+    "SMEMBERS",
+    "SINTER",
+    "SUNION",
+    "SDIFF",
+    "HKEYS",
+    "HVALS",
+    "KEYS",
+    "SPOP",
+    "SRANDMEMBER",
+    "ZRANDMEMBER",
+    "COMMAND",
 ];
 
 fn value(dice: &mut Dice) -> Vec<u8> {
@@ -76,7 +251,25 @@ fn word(dice: &mut Dice, kind: &str) -> Vec<u8> {
             2 => "abc".into(),
             n => ((dice.below(14) as i64) - if n % 2 == 0 { 6 } else { 0 }).to_string(),
         },
-        "F" => dice.pick(&["1", "2.5", "-3", "0", "0.1", "1e10", "inf", "-inf", "3.14", "nan", "x", "100", "-0", "1e-7", "17.000001"]).into(),
+        "F" => dice
+            .pick(&[
+                "1",
+                "2.5",
+                "-3",
+                "0",
+                "0.1",
+                "1e10",
+                "inf",
+                "-inf",
+                "3.14",
+                "nan",
+                "x",
+                "100",
+                "-0",
+                "1e-7",
+                "17.000001",
+            ])
+            .into(),
         "S" => dice.pick(&["-inf", "+inf", "(1", "2.5", "0", "(3", "100", "x", "-3", "10"]).into(),
         "L" => dice.pick(&["-", "+", "[m3", "(m3", "[m7", "[a", "(z", "x", "[9"]).into(),
         "C" => dice.pick(&["0", "1", "2", "5", "10", "100", "-1"]).into(),
@@ -146,10 +339,14 @@ fn comparable(args: &[Vec<u8>], reply: &[u8]) -> Vec<Vec<u8>> {
         }
         // The footer differs by nothing, but tables are dumped in their own order.
         // What is compressed may be so in another way, and lists be divided into other nodes.
-        "DUMP" if reply.len() > 32 || matches!(reply.get(5..7), Some([2 | 4 | 18, _] | [_, 0xc3])) => {
+        "DUMP"
+            if reply.len() > 32 || matches!(reply.get(5..7), Some([2 | 4 | 18, _] | [_, 0xc3])) =>
+        {
             vec![]
         }
-        "SORT" if args.iter().any(|a| a.eq_ignore_ascii_case(b"nosort") || *a == b"w_*") => sorted(elements(reply)),
+        "SORT" if args.iter().any(|a| a.eq_ignore_ascii_case(b"nosort") || *a == b"w_*") => {
+            sorted(elements(reply))
+        }
         "EXEC" => {
             let mut list = Vec::new();
             for element in elements(reply) {
@@ -186,7 +383,25 @@ fn compare(ours: &mut Client, theirs: &mut Client, seed: u64, count: usize, resp
             _ => in_multi,
         };
         // Inside a transaction only what comes in one order is comparable.
-        if in_multi && (UNORDERED.contains(&&*name) || name.starts_with('B') || ["DUMP", "HGETALL", "HRANDFIELD", "SCAN", "SSCAN", "HSCAN", "ZSCAN", "SORT", "CONFIG", "MULTI", "WATCH"].contains(&&*name) && name != "MULTI") {
+        if in_multi
+            && (UNORDERED.contains(&&*name)
+                || name.starts_with('B')
+                || [
+                    "DUMP",
+                    "HGETALL",
+                    "HRANDFIELD",
+                    "SCAN",
+                    "SSCAN",
+                    "HSCAN",
+                    "ZSCAN",
+                    "SORT",
+                    "CONFIG",
+                    "MULTI",
+                    "WATCH",
+                ]
+                .contains(&&*name)
+                    && name != "MULTI")
+        {
             continue;
         }
         queued_random |= false;
@@ -199,7 +414,27 @@ fn compare(ours: &mut Client, theirs: &mut Client, seed: u64, count: usize, resp
             shown(&args),
             a.escape_ascii(),
             b.escape_ascii(),
-            history.iter().rev().filter(|line| args.get(1).is_some_and(|key| line.contains(&*String::from_utf8_lossy(key)))).take(9).cloned().collect::<Vec<_>>().into_iter().rev().chain(["----".to_owned()]).chain(history[history.len().saturating_sub(if std::env::var_os("LONG").is_some() { 5000 } else { 6 })..].iter().cloned()).collect::<Vec<_>>().join("\n")
+            history
+                .iter()
+                .rev()
+                .filter(|line| args
+                    .get(1)
+                    .is_some_and(|key| line.contains(&*String::from_utf8_lossy(key))))
+                .take(9)
+                .cloned()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .chain(["----".to_owned()])
+                .chain(
+                    history[history.len().saturating_sub(
+                        if std::env::var_os("LONG").is_some() { 5000 } else { 6 }
+                    )..]
+                        .iter()
+                        .cloned()
+                )
+                .collect::<Vec<_>>()
+                .join("\n")
         );
     }
     let _ = queued_random;
@@ -273,7 +508,12 @@ fn run(seeds: std::ops::Range<u64>, count: usize, resp3: bool) {
         let (mut a, mut b) = (ours.client(), theirs.client());
         for client in [&mut a, &mut b] {
             client.call(&["FLUSHALL"]);
-            for setting in ["hash-max-listpack-entries 512", "zset-max-listpack-entries 128", "set-max-intset-entries 512", "list-max-listpack-size -2"] {
+            for setting in [
+                "hash-max-listpack-entries 512",
+                "zset-max-listpack-entries 128",
+                "set-max-intset-entries 512",
+                "list-max-listpack-size -2",
+            ] {
                 client.ask(&format!("CONFIG SET {setting}"));
             }
         }

@@ -1,6 +1,9 @@
 //! `box cache` end to end: the real binary against real clients, files and peers.
 
+mod clients;
 mod differential;
+mod persistence;
+mod server;
 mod support;
 
 use support::bx;

@@ -37,7 +37,8 @@ impl Server {
         let server = Server { child: child.expect("a server"), port };
         let log = dir.join(format!("log-{port}"));
         wait_until("the server to answer", 20, || {
-            std::fs::read_to_string(&log).is_ok_and(|text| text.contains("Ready to accept connections"))
+            std::fs::read_to_string(&log)
+                .is_ok_and(|text| text.contains("Ready to accept connections"))
                 && TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port)).is_ok()
         });
         server

@@ -79,13 +79,15 @@ fn measure_all(options: &Options) -> io::Result<()> {
         );
     }
     if !options.command.is_empty() {
-        let words: Vec<_> = options.command.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        let words: Vec<_> =
+            options.command.iter().map(|word| String::from_utf8_lossy(word)).collect();
         let mut request = Vec::new();
         push_request(&mut request, options.command.iter());
         return measure(options, address, &words.join(" "), &request);
     }
     for (name, title, shape) in TESTS {
-        let wanted = options.tests.as_ref().is_none_or(|tests| tests.iter().any(|test| fits(test, name)));
+        let wanted =
+            options.tests.as_ref().is_none_or(|tests| tests.iter().any(|test| fits(test, name)));
         if wanted {
             measure(options, address, title, &request(options, name, shape))?;
         }
@@ -322,7 +324,12 @@ fn report(options: &Options, title: &str, histogram: &Histogram, seconds: f64) {
     if options.csv {
         println!(
             "\"{title}\",\"{rate:.2}\",\"{:.3}\",\"{:.3}\",\"{:.3}\",\"{:.3}\",\"{:.3}\",\"{:.3}\"",
-            histogram.mean(), histogram.min(), p(50.0), p(95.0), p(99.0), histogram.max()
+            histogram.mean(),
+            histogram.min(),
+            p(50.0),
+            p(95.0),
+            p(99.0),
+            histogram.max()
         );
         return;
     }
@@ -353,6 +360,11 @@ fn report(options: &Options, title: &str, histogram: &Histogram, seconds: f64) {
     println!("          avg       min       p50       p95       p99       max");
     println!(
         "    {:>9.3} {:>9.3} {:>9.3} {:>9.3} {:>9.3} {:>9.3}\n",
-        histogram.mean(), histogram.min(), p(50.0), p(95.0), p(99.0), histogram.max()
+        histogram.mean(),
+        histogram.min(),
+        p(50.0),
+        p(95.0),
+        p(99.0),
+        histogram.max()
     );
 }

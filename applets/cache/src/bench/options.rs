@@ -47,6 +47,7 @@ pub fn command() -> Command {
         .about("Measure a cache server")
         .after_help("Example: box cache-benchmark -p 7000 -t get,set -P 16 -q")
         .disable_help_flag(true)
+        .args_override_self(true)
         .arg(Arg::new("help").long("help").action(ArgAction::Help).help("Print help"))
         .arg(value("host", 'h', "Server name or address", "127.0.0.1"))
         .arg(value("port", 'p', "Server port", "6379"))

@@ -91,7 +91,10 @@ impl Connection {
             Stream::Unix(stream) => stream.read(&mut chunk)?,
         };
         if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "Server closed the connection"));
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "Server closed the connection",
+            ));
         }
         self.input.extend_from_slice(&chunk[..count]);
         Ok(())

@@ -70,8 +70,8 @@ fn map(pairs: &[(Reply, Reply)], prefix: &str) -> String {
         let value = standard(value_of, &inner);
         let key = key.trim_end_matches('\n');
         // An aggregate begins on a line of its own, as the incumbent has it.
-        let breaks = matches!(value_of, Reply::Map(inner) if !inner.is_empty())
-            || matches!(value_of, Reply::Array(inner) | Reply::Set(inner) if !inner.is_empty());
+        let breaks = matches!(value_of, Reply::Map(inner) if inner.len() > 1)
+            || matches!(value_of, Reply::Array(inner) | Reply::Set(inner) if inner.len() > 1);
         let gap = if breaks { format!("\n{inner}") } else { String::new() };
         let _ = write!(text, "{front}{:>width$}# {key} => {gap}{value}", number + 1);
     }
@@ -88,7 +88,13 @@ fn raw(reply: &Reply, delimiter: &str) -> Vec<u8> {
         | Reply::Verbatim(_, text) => text.clone(),
         Reply::Int(value) => value.to_string().into_bytes(),
         Reply::Nil => Vec::new(),
-        Reply::Bool(value) => if *value { b"(true)".to_vec() } else { b"(false)".to_vec() },
+        Reply::Bool(value) => {
+            if *value {
+                b"(true)".to_vec()
+            } else {
+                b"(false)".to_vec()
+            }
+        }
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => {
             let parts: Vec<_> = items.iter().map(|item| raw(item, delimiter)).collect();
             parts.join(delimiter.as_bytes())

@@ -22,7 +22,9 @@ use options::{Format, Mode, Options};
 /// # Errors
 /// The server cannot be reached.
 pub fn run(invocation: &Invocation) -> Outcome {
-    if invocation.args.iter().any(|arg| arg == "-v" || arg == "--version") && invocation.args.len() == 1 {
+    if invocation.args.iter().any(|arg| arg == "-v" || arg == "--version")
+        && invocation.args.len() == 1
+    {
         println!("redis-cli {}", crate::VERSION);
         return Ok(Exit::DONE);
     }
@@ -30,8 +32,7 @@ pub fn run(invocation: &Invocation) -> Outcome {
         Parsed::Shown(exit) => return Ok(exit),
         Parsed::Run(matches) => matches,
     };
-    let mut options =
-        Options::of(&matches, io::stdout().is_terminal()).map_err(Failure::misuse)?;
+    let mut options = Options::of(&matches, io::stdout().is_terminal()).map_err(Failure::misuse)?;
     if options.last_from_stdin {
         let mut last = Vec::new();
         io::stdin().read_to_end(&mut last)?;
@@ -49,7 +50,11 @@ pub fn run(invocation: &Invocation) -> Outcome {
     let mut connection = match connect(&options) {
         Ok(connection) => connection,
         Err(error) => {
-            eprintln!("Could not connect to Redis at {}: {}", place(&options), kernel_words(&error));
+            eprintln!(
+                "Could not connect to Redis at {}: {}",
+                place(&options),
+                kernel_words(&error)
+            );
             return Ok(Exit::FAILED);
         }
     };
@@ -115,7 +120,8 @@ fn repeat(connection: &mut Connection, options: &Options) -> io::Result<Exit> {
 
 /// Whether a command's replies come for ever.
 fn never_ends(command: &[Vec<u8>]) -> bool {
-    let is = |name: &str| command.first().is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()));
+    let is =
+        |name: &str| command.first().is_some_and(|word| word.eq_ignore_ascii_case(name.as_bytes()));
     is("monitor") || is("subscribe") || is("psubscribe") || is("ssubscribe")
 }
 
@@ -138,14 +144,15 @@ fn is_text(command: &[Vec<u8>]) -> bool {
     let word = |at: usize| {
         command.get(at).map(|word| String::from_utf8_lossy(word).to_lowercase()).unwrap_or_default()
     };
-    match (word(0).as_str(), word(1).as_str()) {
-        ("info" | "lolwut", _) => true,
-        ("client", "list" | "info") => true,
-        ("memory", "doctor" | "malloc-stats") | ("latency", "doctor" | "graph") => true,
-        ("cluster", "nodes" | "info") => true,
-        ("debug", "htstats" | "htstats-key") => true,
-        _ => false,
-    }
+    matches!(
+        (word(0).as_str(), word(1).as_str()),
+        ("info" | "lolwut", _)
+            | ("client", "list" | "info")
+            | ("memory", "doctor" | "malloc-stats")
+            | ("latency", "doctor" | "graph")
+            | ("cluster", "nodes" | "info")
+            | ("debug", "htstats" | "htstats-key")
+    )
 }
 
 fn print(reply: &Reply, options: &Options, command: &[Vec<u8>]) -> io::Result<()> {

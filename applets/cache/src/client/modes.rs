@@ -188,13 +188,18 @@ fn field(info: &str, name: &str) -> i64 {
 
 /// `--stat`
 pub fn stat(connection: &mut Connection, options: &Options) -> io::Result<Exit> {
-    let pause = Duration::from_secs_f64(if options.interval > 0.0 { options.interval } else { 1.0 });
+    let pause =
+        Duration::from_secs_f64(if options.interval > 0.0 { options.interval } else { 1.0 });
     let mut requests = 0;
     for line in 0u64.. {
         let info = String::from_utf8_lossy(&text(&connection.call(&["INFO"])?)).into_owned();
         if line % 20 == 0 {
-            println!("------- data ------ --------------------- load -------------------- - child -");
-            println!("keys       mem      clients blocked requests            connections          ");
+            println!(
+                "------- data ------ --------------------- load -------------------- - child -"
+            );
+            println!(
+                "keys       mem      clients blocked requests            connections          "
+            );
         }
         let keys: i64 = info
             .lines()
@@ -228,7 +233,10 @@ pub fn latency(connection: &mut Connection, options: &Options) -> io::Result<Exi
         let ms = sent.elapsed().as_secs_f64() * 1000.0;
         (least, most, total, count) = (least.min(ms), most.max(ms), total + ms, count + 1);
         if terminal {
-            print!("\x1b[0G\x1b[2Kmin: {least:.0}, max: {most:.0}, avg: {:.2} ({count} samples)", total / count as f64);
+            print!(
+                "\x1b[0G\x1b[2Kmin: {least:.0}, max: {most:.0}, avg: {:.2} ({count} samples)",
+                total / count as f64
+            );
             io::stdout().flush()?;
         } else if start.elapsed() > Duration::from_secs(1) {
             println!("{least:.0} {most:.0} {:.2} {count}", total / count as f64);

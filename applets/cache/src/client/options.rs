@@ -95,6 +95,7 @@ pub fn command() -> Command {
              'user:*'\n  box cache-cli",
         )
         .disable_help_flag(true)
+        .args_override_self(true)
         .arg(Arg::new("help").long("help").action(ArgAction::Help).help("Print help"))
         .arg(value("host", Some('h'), "Server name or address").default_value("127.0.0.1"))
         .arg(value("port", Some('p'), "Server port").default_value("6379"))
@@ -169,11 +170,7 @@ impl Options {
             interval: number("interval", text("interval"))?,
             last_from_stdin: on("stdin"),
             format,
-            protocol: if on("resp3") || on("json") {
-                Some(3)
-            } else {
-                on("resp2").then_some(2)
-            },
+            protocol: if on("resp3") || on("json") { Some(3) } else { on("resp2").then_some(2) },
             fail: on("errors"),
             delimiter: text("delimiter").unwrap_or_default(),
             mode: modes.iter().find(|(name, _)| on(name)).map_or(Mode::Command, |(_, mode)| *mode),

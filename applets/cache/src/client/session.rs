@@ -126,7 +126,10 @@ impl Session {
                     Ok(connection) => self.connection = Some(connection),
                     Err(error) => {
                         let reason = kernel_words(&error);
-                        eprintln!("Could not connect to Redis at {}: {reason}", place(&self.options));
+                        eprintln!(
+                            "Could not connect to Redis at {}: {reason}",
+                            place(&self.options)
+                        );
                         return;
                     }
                 }
@@ -174,8 +177,13 @@ fn help(name: Option<&Vec<u8>>) {
     match crate::cmd::table::by_full_name(name) {
         Some(number) => {
             let row = &crate::cmd::table::rows()[number];
-            println!("\n  {}\n  summary: {}\n  since: {}\n  group: {}\n",
-                row.name.to_uppercase(), row.command.summary, row.command.since, row.command.group);
+            println!(
+                "\n  {}\n  summary: {}\n  since: {}\n  group: {}\n",
+                row.name.to_uppercase(),
+                row.command.summary,
+                row.command.since,
+                row.command.group
+            );
         }
         None => println!("No such command: {}", String::from_utf8_lossy(name)),
     }

@@ -145,7 +145,8 @@ pub fn bitpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
             match bit_range_for_pos(start, end.unwrap_or(-1), by_bit, bytes.len()) {
                 None => -1,
                 Some((from, to)) => {
-                    let found = (from..to).find(|at| (bytes[at / 8] & 0x80 >> (at % 8) != 0) == bit);
+                    let found =
+                        (from..to).find(|at| (bytes[at / 8] & 0x80 >> (at % 8) != 0) == bit);
                     match found {
                         Some(at) => at as i64,
                         None if !bit && end.is_none() => bytes.len() as i64 * 8,

@@ -4,10 +4,10 @@ use box_wire::resp::Args;
 
 use super::db::{Db, event};
 use super::{Ctx, Done, Error, NO_KEY, SYNTAX, is, parse};
+use crate::glob;
 use crate::store::entry::{Entry, NewValue, Value};
 use crate::store::rng;
 use crate::store::table::Element;
-use crate::glob;
 use crate::types::Object;
 
 /// `DEL key [key ...]`

@@ -143,7 +143,9 @@ pub fn spop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         Some(count) => pick(count, set.len(), || set.random(), || set.members()),
         None => set.random().into_iter().collect(),
     };
-    picked.iter().for_each(|member| { set.remove(member); });
+    picked.iter().for_each(|member| {
+        set.remove(member);
+    });
     match count {
         Some(_) => ctx.out.set(picked.len()),
         None if picked.is_empty() => ctx.out.nil(),
@@ -196,15 +198,14 @@ fn intersection<'a>(
     Ok(common)
 }
 
-fn union<'a>(
-    db: &mut Db<'_>,
-    keys: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<Vec<u8>>, Error> {
+fn union<'a>(db: &mut Db<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Error> {
     let limits = db.limits;
     let mut sum = Set::Ints(box_wire::rdb::intset::IntSet::new());
     for key in keys {
         if let Some(set) = db.set(key)? {
-            set.each(|member| { sum.insert(member, &limits); });
+            set.each(|member| {
+                sum.insert(member, &limits);
+            });
         }
     }
     Ok(sum.members())
@@ -219,7 +220,9 @@ fn difference<'a>(
     let mut gone: HashSet<Vec<u8>> = HashSet::new();
     for key in keys {
         if let Some(set) = db.set(key)? {
-            set.each(|member| { gone.insert(member.to_vec()); });
+            set.each(|member| {
+                gone.insert(member.to_vec());
+            });
         }
     }
     left.retain(|member| !gone.contains(member));
@@ -241,7 +244,9 @@ fn store(ctx: &mut Ctx<'_>, dest: &[u8], members: &[Vec<u8>], name: &'static str
         }
     } else {
         let mut set = Set::Ints(box_wire::rdb::intset::IntSet::new());
-        members.iter().for_each(|member| { set.insert(member, &limits); });
+        members.iter().for_each(|member| {
+            set.insert(member, &limits);
+        });
         ctx.db.put(dest, NewValue::Object(Box::new(Object::Set(set))), None);
         ctx.db.changed(event::SET, name, dest);
     }

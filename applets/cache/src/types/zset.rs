@@ -7,7 +7,7 @@ use box_wire::rdb::listpack::{Item, ListPack};
 
 use super::Limits;
 use super::double;
-use super::tree::{Ranked, Tree, order};
+use super::tree::{Ranked, Tree};
 use crate::store::pair::Pair;
 use crate::store::table::{Element, Table};
 use crate::store::{hash, rng};
@@ -129,9 +129,7 @@ impl Zset {
                 let at = pack.next(pack.find(member, pack.first(), 1)?)?;
                 Some(score_of(pack.get(at)))
             }
-            Zset::Indexed(indexed) => {
-                indexed.table.find(hash::of(member), member).map(Pair::score)
-            }
+            Zset::Indexed(indexed) => indexed.table.find(hash::of(member), member).map(Pair::score),
         }
     }
 
@@ -355,7 +353,9 @@ impl Zset {
     #[allow(clippy::wrong_self_convention, reason = "the set turns into a tree in place")]
     fn into_indexed(&mut self) {
         let mut indexed = Box::<Indexed>::default();
-        self.range(0, usize::MAX, false, |member, score| { indexed.set(member, score); });
+        self.range(0, usize::MAX, false, |member, score| {
+            indexed.set(member, score);
+        });
         *self = Zset::Indexed(indexed);
     }
 }
@@ -447,7 +447,9 @@ mod tests {
         }
         assert_eq!(tree.pairs(), pack.pairs());
         let bound = |score, exclusive| ScoreBound { score, exclusive };
-        for (a, b) in [(bound(1.0, true), bound(9.0, false)), (bound(3.25, false), bound(3.25, false))] {
+        for (a, b) in
+            [(bound(1.0, true), bound(9.0, false)), (bound(3.25, false), bound(3.25, false))]
+        {
             assert_eq!(tree.score_range(a, b), pack.score_range(a, b));
         }
         tree.remove_range(5, 30);
@@ -456,6 +458,5 @@ mod tests {
         tree.into_pack_if_small(&big);
         assert!(tree.is_compact());
         assert_eq!(tree.pairs(), pack.pairs());
-        let _ = order;
     }
 }
