@@ -91,7 +91,9 @@ fn protocol(ctx: &mut Ctx<'_>, name: &[u8]) -> Done {
     match () {
         () if is(name, "string") => out.bulk(b"Hello World"),
         () if is(name, "integer") => out.int(12345),
-        () if is(name, "double") => out.double(3.141),
+        () if is(name, "double") => {
+            out.raw(if out.resp3 { b",3.141\r\n" } else { b"$5\r\n3.141\r\n" })
+        }
         () if is(name, "null") => out.nil(),
         () if is(name, "array") => {
             out.array(3);

@@ -105,7 +105,7 @@ type Checked = Result<(usize, &'static Command), (Option<usize>, Error)>;
 fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
     let number = match table::lookup(args.at(0), args.get(1)) {
         Found::Row(number) => number,
-        Found::NoSub(_) => return Err((None, unknown_sub(args))),
+        Found::NoSub => return Err((None, unknown_sub(args))),
         Found::Nothing => return Err((None, unknown(args))),
     };
     let command = table::rows()[number].command;
@@ -177,9 +177,13 @@ fn may_while_listening(name: &str) -> bool {
 }
 
 fn unknown(args: Args<'_>) -> Error {
-    let short = |text: &[u8]| text[..text.len().min(128)].to_vec();
+    // C strings: a zero byte ends them.
+    let short = |text: &[u8], most: usize| {
+        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        text[..end.min(most)].to_vec()
+    };
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend(short(args.at(0)));
+    text.extend(short(args.at(0), 128));
     text.extend_from_slice(b"', with args beginning with: ");
     let start = text.len();
     for arg in args.from(1).iter() {
@@ -188,7 +192,7 @@ fn unknown(args: Args<'_>) -> Error {
         }
         let room = 128 - (text.len() - start);
         text.push(b'\'');
-        text.extend_from_slice(&arg[..arg.len().min(room)]);
+        text.extend(short(arg, room));
         text.extend_from_slice(b"' ");
     }
     Error(text.into())

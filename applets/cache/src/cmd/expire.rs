@@ -52,7 +52,10 @@ fn set(ctx: &mut Ctx<'_>, args: Args<'_>, seconds: bool, base: i64, name: &str) 
     let old = entry.expiry();
     let applies = match old {
         None => !only.with && !only.later,
-        Some(old) => !only.without && !(only.later && at <= old) && !(only.sooner && at >= old),
+        Some(old) => {
+            let refused = (only.later && at <= old) || (only.sooner && at >= old);
+            !only.without && !refused
+        }
     };
     if !applies {
         ctx.out.int(0);

@@ -179,17 +179,6 @@ impl Out {
         self.header_at(later, b'*', count);
     }
 
-    /// Writes the header of a set that began at `later`.
-    pub fn set_at(&mut self, later: Later, count: usize) {
-        self.header_at(later, if self.resp3 { b'~' } else { b'*' }, count);
-    }
-
-    /// Writes the header of a map that began at `later`.
-    pub fn map_at(&mut self, later: Later, pairs: usize) {
-        let (kind, count) = if self.resp3 { (b'%', pairs) } else { (b'*', pairs * 2) };
-        self.header_at(later, kind, count);
-    }
-
     fn header_at(&mut self, later: Later, kind: u8, count: usize) {
         let mut header = vec![kind];
         push_i64(&mut header, count as i64);

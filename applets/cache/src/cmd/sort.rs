@@ -179,10 +179,7 @@ fn order(ctx: &mut Ctx<'_>, query: &Query<'_>, elements: &mut Vec<Vec<u8>>) -> D
     }
     weighed.sort_by(|a, b| {
         let by_weight = if query.alpha { a.1.cmp(&b.1) } else { a.0.total_cmp(&b.0) };
-        let order = match query.alpha && query.by.is_some() {
-            true => by_weight.then_with(|| a.2.cmp(&b.2)),
-            false => by_weight.then_with(|| a.2.cmp(&b.2)),
-        };
+        let order = by_weight.then_with(|| a.2.cmp(&b.2));
         if query.down { order.reverse() } else { order }
     });
     elements.extend(weighed.into_iter().map(|(_, _, element)| element));

@@ -346,21 +346,23 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], delta: i64) -> Done {
     Ok(())
 }
 
+/// Whether a text spells an infinity.
+pub fn is_infinite(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    is(text, "inf") || is(text, "infinity")
+}
+
 /// The sum of a stored number and an increment, as the incumbents print it.
 pub fn float_sum(old: Option<&[u8]>, delta: &[u8], not_float: Error) -> Result<Vec<u8>, Error> {
-    let infinite = |text: &[u8]| {
-        let text = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
-        is(text, "inf") || is(text, "infinity")
+    let parse = |text: &[u8], error: Error| match LongDouble::parse(text) {
+        Some(number) => Ok(Some(number)),
+        None if is_infinite(text) => Ok(None),
+        None => Err(error),
     };
-    let old = match old {
-        None => LongDouble::from_int(0),
-        Some(text) => LongDouble::parse(text).ok_or(not_float)?,
-    };
-    if infinite(delta) {
-        return Err(Error::fixed("ERR increment would produce NaN or Infinity"));
-    }
-    let delta = LongDouble::parse(delta).ok_or(NOT_FLOAT)?;
-    old.add(delta).text().map_err(|_| Error::fixed("ERR increment would produce NaN or Infinity"))
+    let old = old.map_or(Ok(Some(LongDouble::from_int(0))), |old| parse(old, not_float))?;
+    let delta = parse(delta, NOT_FLOAT)?;
+    let sum = old.zip(delta).and_then(|(old, delta)| old.add(delta).text().ok());
+    sum.ok_or(Error::fixed("ERR increment would produce NaN or Infinity"))
 }
 
 /// `INCRBYFLOAT key n`

@@ -10,7 +10,7 @@ use crate::store::hash;
 use crate::store::pair::Pair;
 use crate::store::table::{Element, Table};
 use crate::types::list::Node;
-use crate::types::{Hash, Limits, List, Object, Set, Zset, double};
+use crate::types::{Hash, Limits, List, Object, Set, Zset};
 
 /// Appends the type byte of `value`.
 pub fn push_kind(out: &mut Vec<u8>, value: Value<'_>) {
@@ -175,9 +175,4 @@ fn zset(pairs: &[(read::Bytes<'_>, f64)], limits: &Limits) -> Option<Zset> {
     }
     zset.into_pack_if_small(limits);
     Some(zset)
-}
-
-/// A score as the text of a request.
-pub fn score_text(score: f64) -> Vec<u8> {
-    double::text(score)
 }

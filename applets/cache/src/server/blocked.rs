@@ -79,11 +79,6 @@ impl Waiter {
         self.state.store(OVER, Ordering::Release);
     }
 
-    /// Whether it still waits.
-    pub fn is_waiting(&self) -> bool {
-        self.state.load(Ordering::Acquire) != OVER
-    }
-
     /// All places that serving it may touch.
     pub fn places(&self) -> Vec<Place> {
         let mut places: Vec<Place> = self.keys.iter().map(|key| Place::of(key)).collect();

@@ -93,9 +93,9 @@ impl Server {
                 if table.is_empty() || (volatile && table.marked() == 0) {
                     continue;
                 }
-                for _ in 0..missing {
+                while missing > 0 {
                     let Some(entry) = sample(table, volatile) else { break };
-                    missing = missing.saturating_sub(1);
+                    missing -= 1;
                     let score = self.score(entry, policy, now);
                     offer(pool, score, db as u32, entry.key());
                 }

@@ -151,7 +151,7 @@ impl Server {
     /// The offset of what is no request.
     fn replay(&'static self, config: &Config, bytes: &[u8]) -> Result<usize, usize> {
         let info = Arc::new(ClientInfo::default());
-        let mut session = Session::new(info, WORKERS_MAX, true, true);
+        let mut session = Session::new(info, WORKERS_MAX, true);
         let now = Instant::now();
         let mut ex = Executor {
             server: self,

@@ -277,7 +277,7 @@ impl Worker {
         }
         stats.connections.add(1);
         self.server.clients.add(&info);
-        let session = Session::new(info, self.number, open, local);
+        let session = Session::new(info, self.number, open);
         let conn = Conn {
             stream,
             session,

@@ -18,7 +18,7 @@ pub enum End {
 }
 
 /// A run of elements.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Node {
     /// Many small ones.
     Packed(ListPack),
@@ -62,7 +62,7 @@ fn is_big(text: &[u8], limit: i64) -> bool {
 }
 
 /// A list of byte strings.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct List {
     nodes: VecDeque<Node>,
     len: usize,

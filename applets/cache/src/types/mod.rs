@@ -59,6 +59,17 @@ impl Object {
         }
     }
 
+    /// A copy in the same encoding.
+    pub fn duplicate(&self) -> Object {
+        match self {
+            Object::Text(text) => Object::Text(text.clone()),
+            Object::List(list) => Object::List(list.clone()),
+            Object::Set(set) => Object::Set(set.duplicate()),
+            Object::Hash(hash) => Object::Hash(hash.duplicate()),
+            Object::Zset(zset) => Object::Zset(zset.duplicate()),
+        }
+    }
+
     /// What `TYPE` says.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Commands of the group sorted set.
 
 use super::{Begin, Command, Find, KeySpec, category, flag, key};
-use crate::cmd::{blocking, scan, set, zrange, zset, zstore};
+use crate::cmd::{blocking, scan, zrange, zset, zstore};
 
 /// The rows.
 pub static COMMANDS: &[Command] = &[
