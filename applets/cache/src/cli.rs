@@ -1,4 +1,4 @@
-//! The command line of `box cache-server`; the client's and the benchmark's stand beside them.
+//! The command line of `box cache-server`.
 //!
 //! It is the incumbent's: `[CONFIG-FILE|-] [--PARAMETER VALUE ...]`; parameters are those
 //! of the configuration file, so that clap only knows where they stand.

@@ -11,7 +11,7 @@
 //! cmd/*        the commands, a data type each     cmd/db        what they do to keys
 //! store/       shards, hash table, entries        types/        lists, sets, hashes, sorted sets
 //! server/      workers, mailboxes, pub/sub, start persist/      RDB, append-only file, snapshots
-//! config/      parameters and the file            client/ benchmark/  cache-cli, cache-benchmark
+//! config/      parameters and the file            client/ benchmark/ cache-cli, cache-benchmark
 //! ```
 //!
 //! # Data flow
