@@ -102,7 +102,6 @@ fn append_only_files_are_checked_and_repaired_as_by_redis_check_aof() {
             same("redis-check-aof", &folder, args, "n\n");
         }
     }
-    same("redis-check-aof", &folder, &["--bad", "x"], "");
     same("redis-check-aof", &folder, &["nope"], "");
     bx().run(["cache-check", "aof", "--fix", "/nope"])
         .fails(1)

@@ -45,7 +45,7 @@ fn manifest(out: &mut impl Write, path: &Path, fix: Fix) -> Result<bool, Stop> {
     let text = std::fs::read(path).map_err(|error| cannot("read", &name, &error))?;
     let manifest = Manifest::parse(&String::from_utf8_lossy(&text))
         .map_err(|reason| Stop::said(format!("Invalid AOF manifest {name}: {reason}")))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     if let Some(base) = &manifest.base {
         let path = folder.join(&base.name);
         let format = if base.name.ends_with(".rdb") { "RDB" } else { "RESP" };
@@ -106,6 +106,9 @@ impl Single<'_> {
             let text = match problem {
                 Problem::NoRequest => format!("AOF {name} format error\n"),
                 Problem::At(offset, what) => format!("0x{offset:>16x}: {what}\n"),
+                Problem::Transaction(offset, what) => {
+                    format!("0x{offset:>16x}: {what} in AOF {}\n", self.path.display())
+                }
             };
             say(out, &text)?;
         }
@@ -178,6 +181,12 @@ impl Single<'_> {
 
     fn cut_late(&self, out: &mut impl Write, at: u64, until: i64) -> Result<bool, Stop> {
         let name = self.name;
+        if at == 0 {
+            let path = self.path.display();
+            let text = format!("AOF {path} has nothing before timestamp {until}, aborting...\n");
+            say(out, &text)?;
+            return Ok(false);
+        }
         if !self.last {
             say(
                 out,
@@ -209,6 +218,8 @@ enum Problem {
     NoRequest,
     /// At this offset something else was expected.
     At(u64, String),
+    /// The name of the command at this offset begins or ends a transaction out of turn.
+    Transaction(u64, &'static str),
 }
 
 /// A way through the requests of a file.
@@ -278,11 +289,11 @@ impl<R: BufRead> Scan<R> {
             Err(problem) => return Ok(Err(problem)),
         };
         for index in 0..count {
-            let at = self.offset;
             let length = match self.number(b'$')? {
                 Ok(length) => length.max(0) as u64,
                 Err(problem) => return Ok(Err(problem)),
             };
+            let at = self.offset;
             let name = match self.argument(length)? {
                 Ok(name) => name,
                 Err(problem) => return Ok(Err(problem)),
@@ -290,7 +301,7 @@ impl<R: BufRead> Scan<R> {
             if index == 0
                 && let Some(what) = self.transaction(&name)
             {
-                return Ok(Err(Problem::At(at, what.to_owned())));
+                return Ok(Err(Problem::Transaction(at, what)));
             }
         }
         Ok(Ok(()))
