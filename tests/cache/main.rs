@@ -1,6 +1,7 @@
 //! `box cache` end to end: the real binary against real clients, files and peers.
 
 mod benchmark;
+mod check;
 mod client;
 mod clients;
 mod differential;
