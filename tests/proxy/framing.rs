@@ -259,6 +259,24 @@ fn start_haproxy(program: &std::path::Path, folder: &std::path::Path, origin: u1
     spawn(command, port)
 }
 
+#[test]
+fn limits_are_kept_and_what_is_below_them_passes() {
+    let (origin, seen, script) = scripted();
+    let home = scratch();
+    let (_proxy, port) = run_proxy(home.path(), origin);
+    let bench = Bench { name: "box", port, patience: PATIENCE, seen, script };
+    let get = |target: &str, fields: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n{fields}\r\n")
+    };
+    let long_field = |size| format!("X-A: {}\r\n", "b".repeat(size));
+    assert_eq!(bench.refuses(&get(&format!("/{}", "a".repeat(40_000)), "")), Ok(()));
+    assert_eq!(bench.refuses(&get("/", &long_field(70_000))), Ok(()));
+    assert_eq!(bench.refuses(&get("/", &"X-A: b\r\n".repeat(300))), Ok(()));
+    assert_eq!(bench.passes(&get("/", &long_field(40_000)), &[Expect::Requests(1)]), Ok(()));
+    let many = get("/", &"X-A: b\r\n".repeat(150));
+    assert_eq!(bench.passes(&many, &[Expect::Requests(1)]), Ok(()));
+}
+
 fn run_proxy(home: &std::path::Path, origin: u16) -> (Running, u16) {
     let to = format!("127.0.0.1:{origin}");
     let mut proxy = Running::start(home, &["run", "--listen", "127.0.0.1:0", "--to", &to]);

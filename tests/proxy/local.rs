@@ -9,7 +9,10 @@ use box_harness::{free_port, oracle, scratch, skip, wait_until};
 use crate::support::*;
 
 fn start(home: &std::path::Path, target: &str) -> Running {
-    Running::start(home, &["http", target, "--https-port", "0", "--http-port", "0"])
+    Running::start(
+        home,
+        &["http", target, "--https-port", "0", "--http-port", "0", "--inspector-port", "0"],
+    )
 }
 
 #[test]

@@ -64,6 +64,9 @@ pub struct Agent {
     #[arg(long, value_name = "term|logfmt|json", default_value = "logfmt",
           value_parser = ["term", "logfmt", "json"])]
     pub log_format: String,
+    /// Port of the inspector on this computer.
+    #[arg(long, default_value_t = 4040, value_name = "PORT")]
+    pub inspector_port: u16,
     /// Print one JSON object with the addresses, then serve silently.
     #[arg(long)]
     pub json: bool,
@@ -98,6 +101,9 @@ pub struct Http {
     /// Check the certificate of an https:// target.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub upstream_tls_verify: bool,
+    /// Record requests for the inspector.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub inspect: bool,
     /// Port of the local edge for https.
     #[arg(long, default_value_t = 8443, value_name = "PORT")]
     pub https_port: u16,

@@ -19,6 +19,7 @@ mod clock;
 mod commands;
 pub mod edge;
 pub mod http1;
+pub mod inspect;
 pub mod io;
 mod listen;
 pub mod mux;

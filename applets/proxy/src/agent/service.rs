@@ -6,6 +6,7 @@ use std::rc::Rc;
 use box_wire::http1::RequestHead;
 
 use crate::http1::{Forward, Record, Role, Route, Site, Target, Visitor, serve as serve_http};
+use crate::inspect::{Recorder, Store};
 use crate::io::{Buffer, Conn, Stream, relay};
 use crate::mux::MuxStream;
 use crate::mux::frame::OpenHead;
@@ -83,13 +84,19 @@ async fn bytes(tunnel: &TunnelSpec, target: &Target, conn: Conn, head: OpenHead)
 pub struct AgentSite {
     /// Where requests go.
     pub forward: Forward,
+    /// Where they are recorded.
+    pub store: Option<Rc<RefCell<Store>>>,
     /// Where events go.
     pub events: Events,
 }
 
 impl Site for AgentSite {
     fn route(&self, _: &RequestHead<'_>, _: &Visitor) -> Route {
-        Route::Forward(self.forward.clone())
+        let mut forward = self.forward.clone();
+        if let Some(store) = &self.store {
+            forward.capture = Some(Rc::new(RefCell::new(Recorder::new(store.clone()))));
+        }
+        Route::Forward(forward)
     }
 
     fn finished(&self, record: &Record) {

@@ -16,6 +16,7 @@ use crate::agent::{self, AgentConfig, AgentSite, Dialer, Service, TunnelSpec};
 use crate::cli;
 use crate::edge::{self, Edge, EdgeConfig, Listeners, Registry};
 use crate::http1::{Edits, Forward, Forwarding};
+use crate::inspect::{Inspector, InspectorSite, Store};
 use crate::listen;
 use crate::names::{self, Name};
 use crate::protocol::{self, TunnelKind};
@@ -43,6 +44,7 @@ pub fn http(args: &cli::Http) -> Outcome {
         name: name.clone(),
         target: target.clone(),
     };
+    let inspect = args.inspect;
     let ports = Some((args.https_port, args.http_port));
     serve(&args.agent, ui, ports, &name, move || {
         let forward = Forward {
@@ -51,8 +53,9 @@ pub fn http(args: &cli::Http) -> Outcome {
             edits: Rc::new(edits),
             capture: None,
         };
-        let site = AgentSite { forward, events: events.clone() };
-        tunnel.spec(Service::Http(Rc::new(site)), events)
+        let store = inspect.then(Rc::default);
+        let site = AgentSite { forward, store: store.clone(), events: events.clone() };
+        (tunnel.spec(Service::Http(Rc::new(site)), events), store)
     })
 }
 
@@ -94,7 +97,7 @@ fn serve_bytes(agent: &cli::Agent, offer: Offer, name: &Name) -> Outcome {
     let events = ui.events.clone();
     serve(agent, ui, None, name, move || {
         let target = Rc::new(offer.target.target());
-        offer.spec(Service::Bytes(target), events)
+        (offer.spec(Service::Bytes(target), events), None)
     })
 }
 
@@ -184,17 +187,21 @@ fn serve(
     ui: Ui,
     ports: Option<(u16, u16)>,
     name: &Name,
-    tunnel: impl FnOnce() -> TunnelSpec,
+    tunnel: impl FnOnce() -> (TunnelSpec, Option<Rc<RefCell<Store>>>),
 ) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     let events = ui.events.clone();
     let served = local.block_on(&runtime, async {
         let stopping = stop_signal()?;
+        let (tunnel, store) = tunnel();
         let config = match &args.server {
-            None => local_config(ports, name, tunnel(), &events)?,
-            Some(server) => remote_config(args, server, name, tunnel(), &events)?,
+            None => local_config(ports, name, tunnel, &events)?,
+            Some(server) => remote_config(args, server, name, tunnel, &events)?,
         };
+        if let Some(store) = store {
+            inspect(args.inspector_port, store, config.tunnels.clone(), &events)?;
+        }
         let edge = match &config.dialer {
             Dialer::Local(edge) => Some(edge.clone()),
             Dialer::Remote(..) => None,
@@ -207,6 +214,21 @@ fn serve(
     });
     ui.end();
     served
+}
+
+/// Starts the inspector on loopback, on the next port where its own is busy.
+fn inspect(
+    port: u16,
+    store: Rc<RefCell<Store>>,
+    tunnels: Vec<Rc<TunnelSpec>>,
+    events: &Events,
+) -> Result<(), Failure> {
+    let listener = listen::bind_next(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    events.send(Event::Inspector(format!("http://{}", listener.local_addr()?)));
+    let site = InspectorSite(Rc::new(Inspector { store, tunnels }));
+    tokio::task::spawn_local(site.run(listener));
+    Ok(())
 }
 
 fn remote_config(

@@ -255,23 +255,21 @@ impl<'e> Exchange<'e> {
 
     async fn response_head(&self, parser: &mut HeadParser) -> Result<usize, Trouble> {
         loop {
-            let mut upstream = self.upstream.borrow_mut();
-            let data = upstream.input.data();
-            match parser.advance(data) {
+            let (progress, silent) = {
+                let upstream = self.upstream.borrow();
+                let data = upstream.input.data();
+                (parser.advance(data), data.is_empty() && !self.answering.get())
+            };
+            match progress {
                 Ok(Progress::Complete(length)) => return Ok(length),
                 Ok(Progress::Partial) => {}
                 Err(reject) => return Err(Trouble::BadAnswer(reject.reason().to_owned())),
             }
-            let silent = data.is_empty() && !self.answering.get();
-            drop(upstream);
-            let read = poll_fn(|cx| self.upstream.borrow_mut().poll_fill(cx)).await;
-            upstream = self.upstream.borrow_mut();
-            let why = match read {
+            let why = match poll_fn(|cx| self.upstream.borrow_mut().poll_fill(cx)).await {
                 Ok(0) => "connection closed before an answer came".to_owned(),
                 Ok(_) => continue,
                 Err(error) => box_kit::exit::kernel_words(&error).to_lowercase(),
             };
-            drop(upstream);
             return Err(if silent { Trouble::NoAnswer(why) } else { Trouble::BadAnswer(why) });
         }
     }

@@ -40,9 +40,14 @@ pub enum Route {
     Forward(Forward),
     /// Nowhere: this is the answer.
     Answer(Answer),
+    /// To a handler that answers once the body has been read.
+    Read(Handler),
     /// To another thread, with its whole connection.
     Elsewhere(usize),
 }
+
+/// Takes a whole body and makes the answer.
+pub type Handler = Box<dyn FnOnce(Vec<u8>) -> Pin<Box<dyn Future<Output = Answer>>>>;
 
 /// An upstream, and what is changed on the way.
 #[derive(Clone)]
