@@ -22,7 +22,7 @@ pub enum Command {
     ///
     /// Without --server an edge runs in this process: https://NAME.localhost:8443 reaches the
     /// service from this computer, no account or network needed.
-    Http(Http),
+    Http(Box<Http>),
     /// Give a TCP service a port of a server.
     Tcp(Tcp),
     /// Pass TLS through to a service, by server name.
@@ -98,6 +98,18 @@ pub struct Http {
     /// Remove a field from responses. Repeatable.
     #[arg(long, value_name = "NAME")]
     pub response_header_remove: Vec<String>,
+    /// Ask visitors for this user and password. Repeatable.
+    #[arg(long, visible_alias = "auth", value_name = "USER:PASSWORD")]
+    pub basic_auth: Vec<String>,
+    /// Let only these networks in. Repeatable.
+    #[arg(long, value_name = "CIDR")]
+    pub cidr_allow: Vec<String>,
+    /// Keep these networks out. Repeatable.
+    #[arg(long, value_name = "CIDR")]
+    pub cidr_deny: Vec<String>,
+    /// Requests a second, minute or hour for each address: 5/s, 100/m, 1000/h.
+    #[arg(long, value_name = "N/s|m|h")]
+    pub rate_limit: Option<String>,
     /// Check the certificate of an https:// target.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub upstream_tls_verify: bool,

@@ -24,6 +24,7 @@ pub mod io;
 mod listen;
 pub mod mux;
 mod names;
+pub mod policy;
 pub mod protocol;
 mod target;
 pub mod tls;

@@ -10,6 +10,7 @@ pub mod process;
 pub mod random;
 pub mod resolve;
 pub mod signal;
+pub mod splice;
 
 use std::io;
 

@@ -10,6 +10,7 @@ use crate::inspect::{Recorder, Store};
 use crate::io::{Buffer, Conn, Stream, relay};
 use crate::mux::MuxStream;
 use crate::mux::frame::OpenHead;
+use crate::policy::Policy;
 use crate::protocol::TunnelKind;
 use crate::ui::{Event, Events};
 
@@ -84,6 +85,8 @@ async fn bytes(tunnel: &TunnelSpec, target: &Target, conn: Conn, head: OpenHead)
 pub struct AgentSite {
     /// Where requests go.
     pub forward: Forward,
+    /// What is asked of them.
+    pub policy: Policy,
     /// Where they are recorded.
     pub store: Option<Rc<RefCell<Store>>>,
     /// Where events go.
@@ -91,7 +94,10 @@ pub struct AgentSite {
 }
 
 impl Site for AgentSite {
-    fn route(&self, _: &RequestHead<'_>, _: &Visitor) -> Route {
+    fn route(&self, head: &RequestHead<'_>, visitor: &Visitor) -> Route {
+        if let Some(answer) = self.policy.refuses(head, visitor, false) {
+            return Route::Answer(answer);
+        }
         let mut forward = self.forward.clone();
         if let Some(store) = &self.store {
             forward.capture = Some(Rc::new(RefCell::new(Recorder::new(store.clone()))));

@@ -19,6 +19,7 @@ use crate::http1::{Edits, Forward, Forwarding};
 use crate::inspect::{Inspector, InspectorSite, Store};
 use crate::listen;
 use crate::names::{self, Name};
+use crate::policy::{Policy, Rules};
 use crate::protocol::{self, TunnelKind};
 use crate::target::TargetSpec;
 use crate::tls::client::{self, Trust};
@@ -33,6 +34,8 @@ const AGENT_PORT: u16 = 7443;
 pub fn http(args: &cli::Http) -> Outcome {
     let target = TargetSpec::parse(&args.target, "http", args.upstream_tls_verify)?;
     let edits = edits(args, &target)?;
+    let rate = args.rate_limit.as_deref();
+    let rules = Rules::parse(&args.basic_auth, &args.cidr_allow, &args.cidr_deny, rate)?;
     let name = stable_name(&target);
     let ui = start_ui(&args.agent)?;
     let events = ui.events.clone();
@@ -54,7 +57,8 @@ pub fn http(args: &cli::Http) -> Outcome {
             capture: None,
         };
         let store = inspect.then(Rc::default);
-        let site = AgentSite { forward, store: store.clone(), events: events.clone() };
+        let policy = Policy::new(rules);
+        let site = AgentSite { forward, policy, store: store.clone(), events: events.clone() };
         (tunnel.spec(Service::Http(Rc::new(site)), events), store)
     })
 }

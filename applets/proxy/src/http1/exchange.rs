@@ -174,17 +174,19 @@ impl<'e> Exchange<'e> {
             framing: self.plan.framing,
             chunked: self.plan.framing == Framing::Chunked,
             drop_trailers: false,
+            tapped: self.forward.capture.is_some(),
+            passed: Cell::new(0),
         };
         let capture = self.forward.capture.as_ref();
-        let count = transfer
+        let passed = transfer
             .run(&mut |bytes| {
-                self.received.set(self.received.get() + bytes.len() as u64);
                 if let Some(capture) = capture {
                     capture.borrow_mut().request_body(bytes);
                 }
             })
-            .await?;
-        self.received.set(count);
+            .await;
+        self.received.set(transfer.passed.get());
+        passed?;
         self.end_upload().await.map_err(BodyError::Refused)
     }
 
@@ -341,20 +343,20 @@ impl<'e> Exchange<'e> {
             framing,
             chunked: reply.framing == Framing::Chunked,
             drop_trailers: reply.to_http10,
+            tapped: self.forward.capture.is_some(),
+            passed: Cell::new(0),
         };
         let capture = self.forward.capture.as_ref();
-        let mut sent = 0u64;
         let passed = transfer
             .run(&mut |bytes| {
-                sent += bytes.len() as u64;
                 if let Some(capture) = capture {
                     capture.borrow_mut().response_body(bytes);
                 }
             })
             .await;
-        record.sent = sent;
+        record.sent = transfer.passed.get();
         match passed {
-            Ok(_) => {
+            Ok(()) => {
                 let whole = self.uploaded.get().is_some();
                 let clean = self.upstream.borrow().input.is_empty();
                 Ok(Done::Answered {

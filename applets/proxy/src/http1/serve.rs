@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use box_wire::http1::{
     ChunkDecoder, ChunkStep, FieldName, Framing, HeadParser, Progress, Reject, Target,
 };
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::answer::Answer;
@@ -98,6 +99,15 @@ struct Session {
     recorded: bool,
     started: Instant,
     first: bool,
+    draining: Option<watch::Receiver<bool>>,
+}
+
+/// Never ends while nothing drains.
+async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
+    match draining {
+        Some(draining) => drop(draining.wait_for(|is_draining| *is_draining).await),
+        None => std::future::pending().await,
+    }
 }
 
 impl Session {
@@ -120,6 +130,7 @@ impl Session {
             client,
             visitor,
             recorded: site.wants_records(),
+            draining: site.draining(),
             site,
             role,
             parser: HeadParser::default(),
@@ -174,9 +185,13 @@ impl Session {
         let wait = if self.first { HEAD_TIMEOUT } else { IDLE_TIMEOUT };
         self.first = false;
         if self.client.input.is_empty() {
-            match timeout(wait, self.client.fill()).await {
-                Ok(Ok(1..)) => {}
-                _ => return Head::Gone,
+            tokio::select! {
+                biased;
+                read = timeout(wait, self.client.fill()) => match read {
+                    Ok(Ok(1..)) => {}
+                    _ => return Head::Gone,
+                },
+                () = drained(&mut self.draining) => return Head::Gone,
             }
         }
         match self.advance() {
@@ -224,7 +239,9 @@ impl Session {
                     .contains(&head.method),
             framing: head.framing,
             version: head.version,
-            keep_alive: head.keep_alive() && self.role == Role::Edge,
+            keep_alive: head.keep_alive()
+                && self.role == Role::Edge
+                && !self.draining.as_ref().is_some_and(|draining| *draining.borrow()),
             upgrade: wanted.is_some(),
             json: wants_json(head.fields.first(FieldName::Accept)),
             single: self.role == Role::Agent,

@@ -109,6 +109,10 @@ pub trait Site {
     fn route(&self, head: &RequestHead<'_>, visitor: &Visitor) -> Route;
     /// A request is over.
     fn finished(&self, record: &Record);
+    /// Turns true when no further request is to be taken: idle connections are closed then.
+    fn draining(&self) -> Option<tokio::sync::watch::Receiver<bool>> {
+        None
+    }
     /// Whether records are wanted: they cost a few allocations.
     fn wants_records(&self) -> bool {
         true

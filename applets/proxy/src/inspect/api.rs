@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -35,7 +36,12 @@ impl InspectorSite {
     /// Serves the inspector on a listener until it is dropped.
     pub async fn run(self, listener: TcpListener) {
         let site = Rc::new(self);
-        while let Ok((socket, client)) = listener.accept().await {
+        loop {
+            let Ok((socket, client)) = listener.accept().await else {
+                // Out of descriptors: they come back when others close theirs.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
             let conn = Conn::new(Stream::Tcp(socket), Buffer::default());
             let visitor = Visitor { client, tls: false, server_name: None };
             tokio::task::spawn_local(serve(conn, visitor, site.clone(), Role::Edge));
