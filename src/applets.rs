@@ -37,7 +37,7 @@ pub static APPLETS: &[Applet] = &[
         about: "Talk to a cache server, one command or a session",
         aliases: &[],
         imitates: &["redis-cli", "valkey-cli"],
-        command: box_cache::cli::client_command,
+        command: box_cache::client::cli::command,
         run: box_cache::client,
         sigpipe: SigPipe::Die,
         heap: Heap::System,
@@ -48,7 +48,7 @@ pub static APPLETS: &[Applet] = &[
         about: "Measure a cache server",
         aliases: &[],
         imitates: &["redis-benchmark", "valkey-benchmark"],
-        command: box_cache::cli::benchmark_command,
+        command: box_cache::benchmark::cli::command,
         run: box_cache::benchmark,
         sigpipe: SigPipe::Ignore,
         heap: Heap::Mimalloc,
@@ -80,9 +80,9 @@ pub static APPLETS: &[Applet] = &[
         name: "container",
         about: "Run containers from OCI images without a daemon",
         aliases: &[],
-        imitates: &[],
+        imitates: &["runc", "crun"],
         command: box_container::cli::command,
-        run: box_container::run,
+        run: |invocation| box_container::run(invocation, &links()),
         sigpipe: SigPipe::Die,
         heap: Heap::System,
     },
@@ -91,3 +91,13 @@ pub static APPLETS: &[Applet] = &[
 /// What `box sql` opens beside SQLite files, asked in this order.
 #[cfg(feature = "sql")]
 static TABLES: &[box_table::Opener] = &[];
+
+/// The names that lead to an applet, for the image that is this binary.
+#[cfg(feature = "container")]
+fn links() -> Vec<&'static str> {
+    APPLETS
+        .iter()
+        .flat_map(|applet| std::iter::once(&applet.name).chain(applet.aliases))
+        .copied()
+        .collect()
+}

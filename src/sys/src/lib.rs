@@ -5,12 +5,36 @@
 //! glibc crashes in them): names go through [`resolve`], users and groups through [`accounts`].
 
 pub mod accounts;
+pub mod at;
+pub mod cgroup_devices;
+pub mod credentials;
+pub mod epoll;
+pub mod file;
 pub mod heap;
+pub mod heap_use;
+pub mod interrupt;
+pub mod limits;
+pub mod mount;
+pub mod namespace;
+pub mod netlink;
+pub mod nftables;
+pub mod packet;
+pub mod pass;
+pub mod pidfd;
+pub mod poll;
+pub mod poll_fds;
 pub mod process;
+pub mod pty;
 pub mod random;
 pub mod resolve;
+pub mod rtnetlink;
+pub mod shared_map;
 pub mod signal;
+pub mod spawn;
 pub mod splice;
+pub mod stop_signal;
+pub mod terminal;
+pub mod timer;
 
 use std::io;
 

@@ -1,0 +1,113 @@
+//! A process in front of the person: its terminal relayed, or signals passed on to it, until it
+//! ends.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use box_kit::Failure;
+use box_sys::pidfd::{self, Ended};
+use box_sys::poll::{self, Poller};
+use box_sys::{pty, spawn};
+
+/// Signals that a foreground process gets instead of us.
+pub const PASSED_ON: [i32; 9] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGCONT,
+    libc::SIGALRM,
+    libc::SIGWINCH,
+];
+
+const PROCESS: u64 = 0;
+const SIGNALS: u64 = 1;
+const INPUT: u64 = 2;
+const TERMINAL: u64 = 3;
+
+/// Waits for the child's end, passing signals on to it, and relaying its terminal where it has one.
+pub fn wait(process: BorrowedFd<'_>, terminal: Option<OwnedFd>) -> Result<Ended, Failure> {
+    let signals = poll::take_signals(&PASSED_ON)?;
+    let stdin = io::stdin();
+    let raw = match &terminal {
+        Some(_) if stdin.is_terminal() => Some(pty::Raw::enter(stdin.as_fd())?),
+        _ => None,
+    };
+    let poller = Poller::new()?;
+    poller.add(process, PROCESS, true, false)?;
+    poller.add(signals.as_fd(), SIGNALS, true, false)?;
+    if let Some(terminal) = &terminal {
+        poller.add(terminal.as_fd(), TERMINAL, true, false)?;
+        // A regular file cannot be waited on: it is read at once instead.
+        if poller.add(stdin.as_fd(), INPUT, true, false).is_err() {
+            copy(stdin.as_fd(), terminal.as_fd())?;
+        }
+        copy_size(terminal.as_fd());
+    }
+    let mut open = terminal.is_some();
+    let mut ended = None;
+    while ended.is_none() || open {
+        let mut ready = Vec::new();
+        poller.wait(None, |key, _| ready.push(key))?;
+        for key in ready {
+            match (key, &terminal) {
+                (PROCESS, _) => {
+                    ended = pidfd::ended(process)?;
+                    poller.remove(process)?;
+                }
+                (SIGNALS, terminal) => pass_signals(signals.as_fd(), process, terminal.as_ref())?,
+                (INPUT, Some(terminal)) => {
+                    if !copy(stdin.as_fd(), terminal.as_fd())? {
+                        poller.remove(stdin.as_fd())?;
+                    }
+                }
+                (TERMINAL, Some(terminal)) => {
+                    // The last user of the other end is gone: EIO.
+                    if !copy(terminal.as_fd(), io::stdout().as_fd()).unwrap_or(false) {
+                        poller.remove(terminal.as_fd())?;
+                        open = false;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    drop(raw);
+    Ok(ended.unwrap_or(Ended::Exited(0)))
+}
+
+fn pass_signals(
+    signals: BorrowedFd<'_>,
+    process: BorrowedFd<'_>,
+    terminal: Option<&OwnedFd>,
+) -> Result<(), Failure> {
+    while let Some(signal) = poll::next_signal(signals)? {
+        match terminal {
+            Some(terminal) if signal == libc::SIGWINCH => copy_size(terminal.as_fd()),
+            // It may have ended meanwhile.
+            _ => drop(pidfd::send_signal(process, signal)),
+        }
+    }
+    Ok(())
+}
+
+/// Gives the container's terminal the size of ours.
+fn copy_size(terminal: BorrowedFd<'_>) {
+    if let Ok(size) = pty::size(io::stdin().as_fd()) {
+        let _ = pty::set_size(terminal, size);
+    }
+}
+
+/// Copies what is there; `false` at the end.
+fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut buffer = [0u8; 16 * 1024];
+    let length = spawn::read(from, &mut buffer)?;
+    let mut rest = buffer.get(..length).unwrap_or_default();
+    while !rest.is_empty() {
+        let put = spawn::write(to, rest)?;
+        rest = rest.get(put..).unwrap_or_default();
+    }
+    Ok(length > 0)
+}
