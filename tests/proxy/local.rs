@@ -386,3 +386,60 @@ fn passwords_networks_and_rates_are_asked_for_and_fields_changed() {
     assert!(changed.contains("X-New: 1") && changed.contains("X-Answer: 2"), "{changed}");
     assert!(!changed.contains("X-Old"), "{changed}");
 }
+
+#[test]
+fn a_folder_is_served_with_ranges_tags_and_listings_and_nothing_outside_of_it() {
+    let home = scratch();
+    let folder = home.path().join("site");
+    std::fs::create_dir_all(folder.join("sub")).expect("made");
+    std::fs::write(home.path().join("secret"), "secret").expect("written");
+    std::fs::write(folder.join("index.html"), "<h1>hello</h1>").expect("written");
+    std::fs::write(folder.join("sub/a b.txt"), "0123456789").expect("written");
+    let big: Vec<u8> = (0..3_000_000u32).map(|n| (n * 31) as u8).collect();
+    std::fs::write(folder.join("big.bin"), &big).expect("written");
+    std::os::unix::fs::symlink("../secret", folder.join("link")).expect("linked");
+    let args = [
+        "file",
+        "site",
+        "--browse",
+        "--https-port",
+        "0",
+        "--http-port",
+        "0",
+        "--inspector-port",
+        "0",
+    ];
+    let mut proxy = Running::start(home.path(), &args);
+    let (host, _) = proxy.url();
+    let http = proxy.http_port();
+    let get = |method: &str, path: &str, fields: &str| {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}\r\n"
+        );
+        exchange(http, request.as_bytes())
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let index = text(get("GET", "/", ""));
+    assert!(index.starts_with("HTTP/1.1 200 ") && index.ends_with("<h1>hello</h1>"), "{index}");
+    assert!(index.contains("Content-Type: text/html"), "{index}");
+    let tag = index.split("ETag: ").nth(1).and_then(|t| t.split("\r\n").next()).expect("a tag");
+    let same = text(get("GET", "/", &format!("If-None-Match: {tag}\r\n")));
+    assert!(same.starts_with("HTTP/1.1 304 ") && same.ends_with("\r\n\r\n"), "{same}");
+    let part = text(get("GET", "/sub/a%20b.txt", "Range: bytes=2-5\r\n"));
+    assert!(part.starts_with("HTTP/1.1 206 ") && part.ends_with("\r\n\r\n2345"), "{part}");
+    assert!(part.contains("Content-Range: bytes 2-5/10"), "{part}");
+    assert!(
+        text(get("GET", "/sub/a%20b.txt", "Range: bytes=10-\r\n")).starts_with("HTTP/1.1 416 ")
+    );
+    let head = text(get("HEAD", "/sub/a%20b.txt", ""));
+    assert!(head.contains("Content-Length: 10") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(text(get("GET", "/sub", "")).contains("Location: /sub/"));
+    assert!(text(get("GET", "/sub/", "")).contains("<a href=\"./a%20b.txt\">a b.txt</a>"));
+    for outside in ["/../secret", "/%2e%2e/secret", "/link", "/nothing", "/sub/..%2f..%2fsecret"] {
+        let answer = text(get("GET", outside, ""));
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{outside}: {answer}");
+    }
+    assert!(text(get("POST", "/", "Content-Length: 0\r\n")).starts_with("HTTP/1.1 405 "));
+    let whole = get("GET", "/big.bin", "");
+    assert!(whole.ends_with(&big), "{} bytes", whole.len());
+}

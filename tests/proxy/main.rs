@@ -11,7 +11,7 @@ use support::bx;
 #[test]
 fn help_is_shown_on_standard_output() {
     bx().run(["proxy", "--help"]).succeeds().stdout_has("Usage: box proxy").stderr("");
-    for command in ["http", "tcp", "tls", "server", "run", "token", "cert"] {
+    for command in ["http", "file", "tcp", "tls", "server", "run", "token", "cert"] {
         bx().run(["proxy", command, "--help"]).succeeds().stdout_has("Usage: box proxy").stderr("");
     }
 }

@@ -23,6 +23,9 @@ pub enum Command {
     /// Without --server an edge runs in this process: https://NAME.localhost:8443 reaches the
     /// service from this computer, no account or network needed.
     Http(Box<Http>),
+    /// Give a folder of files an address (https and http).
+    #[command(visible_alias = "serve")]
+    File(Box<Files>),
     /// Give a TCP service a port of a server.
     Tcp(Tcp),
     /// Pass TLS through to a service, by server name.
@@ -77,6 +80,31 @@ pub struct Agent {
 pub struct Http {
     /// PORT, HOST:PORT, http://…, https://… or unix:PATH.
     pub target: String,
+    /// Check the certificate of an https:// target.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub upstream_tls_verify: bool,
+    /// The tunnel and what passes through it.
+    #[command(flatten)]
+    pub site: Site,
+}
+
+/// `box proxy file`.
+#[derive(Clone, Debug, Args)]
+pub struct Files {
+    /// The folder.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// List folders that have no index.html.
+    #[arg(long)]
+    pub browse: bool,
+    /// The tunnel and what passes through it.
+    #[command(flatten)]
+    pub site: Site,
+}
+
+/// What all tunnels for requests have in common.
+#[derive(Clone, Debug, Args)]
+pub struct Site {
     /// The name: NAME.localhost, or NAME.DOMAIN of the server.
     #[arg(short = 's', long, visible_aliases = ["subdomain"], value_name = "NAME")]
     pub name: Option<String>,
@@ -110,9 +138,6 @@ pub struct Http {
     /// Requests a second, minute or hour for each address: 5/s, 100/m, 1000/h.
     #[arg(long, value_name = "N/s|m|h")]
     pub rate_limit: Option<String>,
-    /// Check the certificate of an https:// target.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub upstream_tls_verify: bool,
     /// Record requests for the inspector.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub inspect: bool,

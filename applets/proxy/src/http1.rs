@@ -24,7 +24,7 @@ mod pool;
 mod serve;
 mod site;
 
-pub use answer::{Answer, phrase};
+pub use answer::{Answer, escape, phrase};
 pub use emit::{Edits, Forwarding};
 pub use pool::{Target, TargetKind, connect};
 pub use serve::{Ended, Role, serve};

@@ -18,6 +18,7 @@ pub mod cli;
 mod clock;
 mod commands;
 pub mod edge;
+pub mod files;
 pub mod http1;
 pub mod inspect;
 pub mod io;
