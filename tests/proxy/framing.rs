@@ -259,6 +259,24 @@ fn start_haproxy(program: &std::path::Path, folder: &std::path::Path, origin: u1
     spawn(command, port)
 }
 
+#[test]
+fn limits_are_kept_and_what_is_below_them_passes() {
+    let (origin, seen, script) = scripted();
+    let home = scratch();
+    let (_proxy, port) = run_proxy(home.path(), origin);
+    let bench = Bench { name: "box", port, patience: PATIENCE, seen, script };
+    let get = |target: &str, fields: &str| {
+        format!("GET {target} HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n{fields}\r\n")
+    };
+    let long_field = |size| format!("X-A: {}\r\n", "b".repeat(size));
+    assert_eq!(bench.refuses(&get(&format!("/{}", "a".repeat(40_000)), "")), Ok(()));
+    assert_eq!(bench.refuses(&get("/", &long_field(70_000))), Ok(()));
+    assert_eq!(bench.refuses(&get("/", &"X-A: b\r\n".repeat(300))), Ok(()));
+    assert_eq!(bench.passes(&get("/", &long_field(40_000)), &[Expect::Requests(1)]), Ok(()));
+    let many = get("/", &"X-A: b\r\n".repeat(150));
+    assert_eq!(bench.passes(&many, &[Expect::Requests(1)]), Ok(()));
+}
+
 fn run_proxy(home: &std::path::Path, origin: u16) -> (Running, u16) {
     let to = format!("127.0.0.1:{origin}");
     let mut proxy = Running::start(home, &["run", "--listen", "127.0.0.1:0", "--to", &to]);
@@ -419,4 +437,64 @@ fn a_gibibyte_goes_down_in_little_memory() {
     }
     assert!(total > size && total < size + 4096, "{total}");
     assert!(proxy.rss_kib() < 32 << 10, "{} KiB", proxy.rss_kib());
+}
+
+#[test]
+fn a_signal_drains_what_is_open_and_closes_what_is_idle() {
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let may_go = Mutex::new(may_go);
+    let (came, has_come) = std::sync::mpsc::channel();
+    let came = Mutex::new(came);
+    let origin = origin(move |stream| {
+        let mut writer = stream.try_clone().expect("a handle");
+        let mut reader = BufReader::new(stream);
+        while let Some(request) = read_request(&mut reader) {
+            if request.target() == "/slow" {
+                let _ = came.lock().expect("unpoisoned").send(());
+                let _ = may_go.lock().expect("unpoisoned").recv_timeout(PATIENCE);
+            }
+            let _ = writer.write_all(&ok(b"whole"));
+        }
+    });
+    let home = scratch();
+    let (mut proxy, port) = run_proxy(home.path(), origin);
+    let mut idle = dial(port);
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("sent");
+    let mut bytes = [0; 4096];
+    assert!(idle.read(&mut bytes).expect("an answer") > 0);
+    let mut slow = dial(port);
+    slow.write_all(b"GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("sent");
+    has_come.recv_timeout(PATIENCE).expect("the slow request arrives");
+    proxy.signal("-TERM");
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).expect("closed cleanly");
+    assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err() || rest.len() < 64);
+    go.send(()).expect("the origin waits");
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer).expect("an answer");
+    assert!(answer.ends_with(b"whole"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(proxy.ended(), Some(0));
+}
+
+#[test]
+fn large_bodies_by_length_are_the_same_up_and_down() {
+    use sha2::Digest;
+    let origin = http_origin(|request| ok(&request.body));
+    let home = scratch();
+    let (_proxy, port) = run_proxy(home.path(), origin);
+    let mut state = 1u64;
+    let body: Vec<u8> = (0..4 << 20)
+        .flat_map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 8).to_le_bytes()
+        })
+        .collect();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let answer = exchange(port, &[head.as_bytes(), &body].concat());
+    let at = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("a head") + 4;
+    assert_eq!(answer.len() - at, body.len());
+    assert!(sha2::Sha256::digest(&answer[at..]) == sha2::Sha256::digest(&body));
 }

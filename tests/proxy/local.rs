@@ -9,7 +9,10 @@ use box_harness::{free_port, oracle, scratch, skip, wait_until};
 use crate::support::*;
 
 fn start(home: &std::path::Path, target: &str) -> Running {
-    Running::start(home, &["http", target, "--https-port", "0", "--http-port", "0"])
+    Running::start(
+        home,
+        &["http", target, "--https-port", "0", "--http-port", "0", "--inspector-port", "0"],
+    )
 }
 
 #[test]
@@ -253,6 +256,45 @@ fn a_web_socket_passes_with_a_real_client_and_server() {
 }
 
 #[test]
+fn an_early_answer_comes_through_the_lane_whole() {
+    let port = origin(|mut stream| {
+        let mut bytes = [0; 1024];
+        let _ = stream.read(&mut bytes);
+        let _ = stream.write_all(b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nbig");
+    });
+    let home = scratch();
+    let mut proxy = start(home.path(), &port.to_string());
+    let (host, _) = proxy.url();
+    let mut client = dial(proxy.http_port());
+    let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4000000\r\n\r\n");
+    client.write_all(head.as_bytes()).expect("sent");
+    let mut writer = client.try_clone().expect("a handle");
+    let feeder = std::thread::spawn(move || drop(writer.write_all(&vec![b'x'; 4_000_000])));
+    let mut answer = Vec::new();
+    let _ = client.read_to_end(&mut answer);
+    drop(client);
+    feeder.join().expect("ended");
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 413 ") && text.ends_with("big"), "{text}");
+}
+
+#[test]
+fn an_answer_that_is_cut_is_cut_for_the_visitor_too() {
+    let port = origin(|mut stream| {
+        let mut bytes = [0; 1024];
+        let _ = stream.read(&mut bytes);
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    });
+    let home = scratch();
+    let mut proxy = start(home.path(), &port.to_string());
+    let (host, _) = proxy.url();
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let answer = exchange(proxy.http_port(), request.as_bytes());
+    assert!(!answer.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&answer));
+}
+
+#[test]
 fn json_prints_one_object_and_serves() {
     let home = scratch();
     let args = ["http", "3000", "--https-port", "0", "--http-port", "0", "--json"];
@@ -292,4 +334,112 @@ fn a_visitor_that_leaves_frees_the_origin() {
     drop(client);
     assert_eq!(gone.recv_timeout(PATIENCE), Ok(true));
     wait_until("the record", 5, || true);
+}
+
+#[test]
+fn passwords_networks_and_rates_are_asked_for_and_fields_changed() {
+    let home = scratch();
+    let port = http_origin(|request| ok(request.head.as_bytes()));
+    let target = port.to_string();
+    let base = ["http", &target, "--https-port", "0", "--http-port", "0", "--inspector-port", "0"];
+    let answer = |more: &[&str], field: &str, times: usize| {
+        let args: Vec<&str> = base.iter().chain(more).copied().collect();
+        let mut proxy = Running::start(home.path(), &args);
+        let (host, _) = proxy.url();
+        let http = proxy.http_port();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{field}\r\n");
+        let answers = (0..times).map(|_| exchange(http, request.as_bytes()));
+        String::from_utf8_lossy(&answers.last().expect("one at least")).into_owned()
+    };
+    let refused = answer(&["--basic-auth", "ann:secret"], "", 1);
+    assert!(refused.starts_with("HTTP/1.1 401 "), "{refused}");
+    assert!(refused.contains("WWW-Authenticate: Basic realm="), "{refused}");
+    // base64 of ann:secret and of ann:secres
+    let right =
+        answer(&["--basic-auth", "ann:secret"], "Authorization: Basic YW5uOnNlY3JldA==\r\n", 1);
+    assert!(right.starts_with("HTTP/1.1 200 "), "{right}");
+    let wrong =
+        answer(&["--basic-auth", "ann:secret"], "Authorization: Basic YW5uOnNlY3Jlcw==\r\n", 1);
+    assert!(wrong.starts_with("HTTP/1.1 401 "), "{wrong}");
+    // By the address of the connection, whatever the visitor claims.
+    let claimed = answer(&["--cidr-allow", "10.0.0.0/8"], "X-Forwarded-For: 10.0.0.1\r\n", 1);
+    assert!(claimed.starts_with("HTTP/1.1 403 "), "{claimed}");
+    assert!(answer(&["--cidr-allow", "127.0.0.0/8"], "", 1).starts_with("HTTP/1.1 200 "));
+    assert!(answer(&["--cidr-deny", "127.0.0.1"], "", 1).starts_with("HTTP/1.1 403 "));
+    let limited = answer(&["--rate-limit", "3/m"], "", 4);
+    assert!(limited.starts_with("HTTP/1.1 429 ") && limited.contains("Retry-After: "), "{limited}");
+    let changed = answer(
+        &[
+            "--host-header",
+            "rewrite",
+            "--request-header-add",
+            "X-New: 1",
+            "--request-header-remove",
+            "x-old",
+            "--response-header-add",
+            "X-Answer: 2",
+        ],
+        "X-Old: 1\r\n",
+        1,
+    );
+    assert!(changed.contains(&format!("Host: localhost:{port}\r\n")), "{changed}");
+    assert!(changed.contains("X-New: 1") && changed.contains("X-Answer: 2"), "{changed}");
+    assert!(!changed.contains("X-Old"), "{changed}");
+}
+
+#[test]
+fn a_folder_is_served_with_ranges_tags_and_listings_and_nothing_outside_of_it() {
+    let home = scratch();
+    let folder = home.path().join("site");
+    std::fs::create_dir_all(folder.join("sub")).expect("made");
+    std::fs::write(home.path().join("secret"), "secret").expect("written");
+    std::fs::write(folder.join("index.html"), "<h1>hello</h1>").expect("written");
+    std::fs::write(folder.join("sub/a b.txt"), "0123456789").expect("written");
+    let big: Vec<u8> = (0..3_000_000u32).map(|n| (n * 31) as u8).collect();
+    std::fs::write(folder.join("big.bin"), &big).expect("written");
+    std::os::unix::fs::symlink("../secret", folder.join("link")).expect("linked");
+    let args = [
+        "file",
+        "site",
+        "--browse",
+        "--https-port",
+        "0",
+        "--http-port",
+        "0",
+        "--inspector-port",
+        "0",
+    ];
+    let mut proxy = Running::start(home.path(), &args);
+    let (host, _) = proxy.url();
+    let http = proxy.http_port();
+    let get = |method: &str, path: &str, fields: &str| {
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}\r\n"
+        );
+        exchange(http, request.as_bytes())
+    };
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let index = text(get("GET", "/", ""));
+    assert!(index.starts_with("HTTP/1.1 200 ") && index.ends_with("<h1>hello</h1>"), "{index}");
+    assert!(index.contains("Content-Type: text/html"), "{index}");
+    let tag = index.split("ETag: ").nth(1).and_then(|t| t.split("\r\n").next()).expect("a tag");
+    let same = text(get("GET", "/", &format!("If-None-Match: {tag}\r\n")));
+    assert!(same.starts_with("HTTP/1.1 304 ") && same.ends_with("\r\n\r\n"), "{same}");
+    let part = text(get("GET", "/sub/a%20b.txt", "Range: bytes=2-5\r\n"));
+    assert!(part.starts_with("HTTP/1.1 206 ") && part.ends_with("\r\n\r\n2345"), "{part}");
+    assert!(part.contains("Content-Range: bytes 2-5/10"), "{part}");
+    assert!(
+        text(get("GET", "/sub/a%20b.txt", "Range: bytes=10-\r\n")).starts_with("HTTP/1.1 416 ")
+    );
+    let head = text(get("HEAD", "/sub/a%20b.txt", ""));
+    assert!(head.contains("Content-Length: 10") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(text(get("GET", "/sub", "")).contains("Location: /sub/"));
+    assert!(text(get("GET", "/sub/", "")).contains("<a href=\"./a%20b.txt\">a b.txt</a>"));
+    for outside in ["/../secret", "/%2e%2e/secret", "/link", "/nothing", "/sub/..%2f..%2fsecret"] {
+        let answer = text(get("GET", outside, ""));
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{outside}: {answer}");
+    }
+    assert!(text(get("POST", "/", "Content-Length: 0\r\n")).starts_with("HTTP/1.1 405 "));
+    let whole = get("GET", "/big.bin", "");
+    assert!(whole.ends_with(&big), "{} bytes", whole.len());
 }

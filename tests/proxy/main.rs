@@ -1,6 +1,7 @@
 //! `box proxy` end to end: the real binary against real clients, files and peers.
 
 mod framing;
+mod inspector;
 mod local;
 mod server;
 mod support;
@@ -10,7 +11,7 @@ use support::bx;
 #[test]
 fn help_is_shown_on_standard_output() {
     bx().run(["proxy", "--help"]).succeeds().stdout_has("Usage: box proxy").stderr("");
-    for command in ["http", "tcp", "tls", "server", "run", "token", "cert"] {
+    for command in ["http", "file", "tcp", "tls", "server", "run", "token", "cert"] {
         bx().run(["proxy", command, "--help"]).succeeds().stdout_has("Usage: box proxy").stderr("");
     }
 }

@@ -32,6 +32,8 @@ use crate::ui::{Event, Events};
 
 /// Dialling and greeting must be over after this time.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Open streams get this long when the agent is asked to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first pause after a lost link, at most.
 const FIRST_PAUSE_MS: u64 = 100;
 /// The longest pause.
@@ -97,7 +99,7 @@ pub async fn run(config: AgentConfig, mut stopping: watch::Receiver<bool>) -> Re
         failure = failures.recv() => return Err(failure.unwrap_or_else(|| Failure::new("ended"))),
         _ = stopping.wait_for(|stop| *stop) => {}
     }
-    drain(&agent).await;
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(&agent)).await;
     Ok(())
 }
 

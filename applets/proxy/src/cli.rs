@@ -22,7 +22,10 @@ pub enum Command {
     ///
     /// Without --server an edge runs in this process: https://NAME.localhost:8443 reaches the
     /// service from this computer, no account or network needed.
-    Http(Http),
+    Http(Box<Http>),
+    /// Give a folder of files an address (https and http).
+    #[command(visible_alias = "serve")]
+    File(Box<Files>),
     /// Give a TCP service a port of a server.
     Tcp(Tcp),
     /// Pass TLS through to a service, by server name.
@@ -64,6 +67,9 @@ pub struct Agent {
     #[arg(long, value_name = "term|logfmt|json", default_value = "logfmt",
           value_parser = ["term", "logfmt", "json"])]
     pub log_format: String,
+    /// Port of the inspector on this computer.
+    #[arg(long, default_value_t = 4040, value_name = "PORT")]
+    pub inspector_port: u16,
     /// Print one JSON object with the addresses, then serve silently.
     #[arg(long)]
     pub json: bool,
@@ -74,6 +80,31 @@ pub struct Agent {
 pub struct Http {
     /// PORT, HOST:PORT, http://…, https://… or unix:PATH.
     pub target: String,
+    /// Check the certificate of an https:// target.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub upstream_tls_verify: bool,
+    /// The tunnel and what passes through it.
+    #[command(flatten)]
+    pub site: Site,
+}
+
+/// `box proxy file`.
+#[derive(Clone, Debug, Args)]
+pub struct Files {
+    /// The folder.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// List folders that have no index.html.
+    #[arg(long)]
+    pub browse: bool,
+    /// The tunnel and what passes through it.
+    #[command(flatten)]
+    pub site: Site,
+}
+
+/// What all tunnels for requests have in common.
+#[derive(Clone, Debug, Args)]
+pub struct Site {
     /// The name: NAME.localhost, or NAME.DOMAIN of the server.
     #[arg(short = 's', long, visible_aliases = ["subdomain"], value_name = "NAME")]
     pub name: Option<String>,
@@ -95,9 +126,21 @@ pub struct Http {
     /// Remove a field from responses. Repeatable.
     #[arg(long, value_name = "NAME")]
     pub response_header_remove: Vec<String>,
-    /// Check the certificate of an https:// target.
+    /// Ask visitors for this user and password. Repeatable.
+    #[arg(long, visible_alias = "auth", value_name = "USER:PASSWORD")]
+    pub basic_auth: Vec<String>,
+    /// Let only these networks in. Repeatable.
+    #[arg(long, value_name = "CIDR")]
+    pub cidr_allow: Vec<String>,
+    /// Keep these networks out. Repeatable.
+    #[arg(long, value_name = "CIDR")]
+    pub cidr_deny: Vec<String>,
+    /// Requests a second, minute or hour for each address: 5/s, 100/m, 1000/h.
+    #[arg(long, value_name = "N/s|m|h")]
+    pub rate_limit: Option<String>,
+    /// Record requests for the inspector.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub upstream_tls_verify: bool,
+    pub inspect: bool,
     /// Port of the local edge for https.
     #[arg(long, default_value_t = 8443, value_name = "PORT")]
     pub https_port: u16,

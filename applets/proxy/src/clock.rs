@@ -65,6 +65,18 @@ pub fn rfc3339() -> String {
     format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:03}Z", age.subsec_millis())
 }
 
+/// `Tue, 24 Nov 2026 14:20:05 GMT` (RFC 9110 section 5.6.7).
+pub fn http_date(seconds: u64) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let days = seconds / 86_400;
+    let Date { year, month, day } = Date::of_days(days as i64);
+    let (h, m, s) = time_of_day(seconds);
+    let (weekday, month) = (WEEKDAYS[(days % 7) as usize], MONTHS[usize::from(month - 1) % 12]);
+    format!("{weekday}, {day:02} {month} {year:04} {h:02}:{m:02}:{s:02} GMT")
+}
+
 /// Now as `13:20:05.123`.
 pub fn time() -> String {
     let age = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -80,6 +92,11 @@ fn time_of_day(seconds: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn http_dates_are_those_of_the_rfc() {
+        assert_eq!(http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
 
     #[test]
     fn days_and_dates_agree() {

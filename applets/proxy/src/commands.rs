@@ -26,6 +26,7 @@ const LOCAL_DOMAIN: &str = "localhost";
 pub fn dispatch(command: Command) -> Outcome {
     match command {
         Command::Http(args) => tunnel::http(&args),
+        Command::File(args) => tunnel::file(&args),
         Command::Tcp(args) => tunnel::tcp(&args),
         Command::Tls(args) => tunnel::tls(&args),
         Command::Server(args) => server::server(&args),

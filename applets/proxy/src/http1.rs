@@ -24,8 +24,8 @@ mod pool;
 mod serve;
 mod site;
 
-pub use answer::{Answer, phrase};
+pub use answer::{Answer, escape, phrase};
 pub use emit::{Edits, Forwarding};
 pub use pool::{Target, TargetKind, connect};
 pub use serve::{Ended, Role, serve};
-pub use site::{Capture, Failed, Forward, Record, Route, Site, Upstream, Visitor};
+pub use site::{Capture, Failed, Forward, Handler, Record, Route, Site, Upstream, Visitor};

@@ -4,12 +4,14 @@
 
 mod buffer;
 mod conn;
+mod pipes;
 mod read_ahead;
 mod relay;
 mod stream;
 
 pub use buffer::Buffer;
 pub use conn::Conn;
+pub use pipes::{SocketPipe, with_pipe};
 pub use read_ahead::{Raw, ReadAhead};
 pub use relay::{Carried, relay};
 pub use stream::Stream;

@@ -31,6 +31,7 @@ pub mod rtnetlink;
 pub mod shared_map;
 pub mod signal;
 pub mod spawn;
+pub mod splice;
 pub mod stop_signal;
 pub mod terminal;
 pub mod timer;

@@ -6,9 +6,11 @@ use std::rc::Rc;
 use box_wire::http1::RequestHead;
 
 use crate::http1::{Forward, Record, Role, Route, Site, Target, Visitor, serve as serve_http};
+use crate::inspect::{Recorder, Store};
 use crate::io::{Buffer, Conn, Stream, relay};
 use crate::mux::MuxStream;
 use crate::mux::frame::OpenHead;
+use crate::policy::Policy;
 use crate::protocol::TunnelKind;
 use crate::ui::{Event, Events};
 
@@ -83,13 +85,24 @@ async fn bytes(tunnel: &TunnelSpec, target: &Target, conn: Conn, head: OpenHead)
 pub struct AgentSite {
     /// Where requests go.
     pub forward: Forward,
+    /// What is asked of them.
+    pub policy: Policy,
+    /// Where they are recorded.
+    pub store: Option<Rc<RefCell<Store>>>,
     /// Where events go.
     pub events: Events,
 }
 
 impl Site for AgentSite {
-    fn route(&self, _: &RequestHead<'_>, _: &Visitor) -> Route {
-        Route::Forward(self.forward.clone())
+    fn route(&self, head: &RequestHead<'_>, visitor: &Visitor) -> Route {
+        if let Some(answer) = self.policy.refuses(head, visitor, false) {
+            return Route::Answer(answer);
+        }
+        let mut forward = self.forward.clone();
+        if let Some(store) = &self.store {
+            forward.capture = Some(Rc::new(RefCell::new(Recorder::new(store.clone()))));
+        }
+        Route::Forward(forward)
     }
 
     fn finished(&self, record: &Record) {

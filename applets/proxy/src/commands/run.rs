@@ -106,7 +106,7 @@ async fn worker(
         edits: Rc::new(plan.edits.clone()),
         capture: None,
     };
-    let site = Rc::new(RunSite { forward, plan: plan.clone() });
+    let site = Rc::new(RunSite { forward, plan: plan.clone(), draining: draining.clone() });
     let open = Rc::new(Cell::new(0usize));
     let mut accepting = Vec::new();
     for listener in listeners {
@@ -138,6 +138,7 @@ async fn worker(
 struct RunSite {
     forward: Forward,
     plan: Arc<Plan>,
+    draining: watch::Receiver<bool>,
 }
 
 impl Site for RunSite {
@@ -147,6 +148,10 @@ impl Site for RunSite {
 
     fn finished(&self, record: &Record) {
         self.plan.events.send(Event::Request(record.clone()));
+    }
+
+    fn draining(&self) -> Option<watch::Receiver<bool>> {
+        Some(self.draining.clone())
     }
 
     fn wants_records(&self) -> bool {

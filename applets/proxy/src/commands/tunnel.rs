@@ -15,9 +15,12 @@ use super::{LOCAL_DOMAIN, local_authority, stop_signal};
 use crate::agent::{self, AgentConfig, AgentSite, Dialer, Service, TunnelSpec};
 use crate::cli;
 use crate::edge::{self, Edge, EdgeConfig, Listeners, Registry};
+use crate::files::{Folder, FolderUpstream};
 use crate::http1::{Edits, Forward, Forwarding};
+use crate::inspect::{Inspector, InspectorSite, Store};
 use crate::listen;
 use crate::names::{self, Name};
+use crate::policy::{Policy, Rules};
 use crate::protocol::{self, TunnelKind};
 use crate::target::TargetSpec;
 use crate::tls::client::{self, Trust};
@@ -31,70 +34,100 @@ const AGENT_PORT: u16 = 7443;
 /// `box proxy http`.
 pub fn http(args: &cli::Http) -> Outcome {
     let target = TargetSpec::parse(&args.target, "http", args.upstream_tls_verify)?;
-    let edits = edits(args, &target)?;
-    let name = stable_name(&target);
+    let host = target.host.clone();
+    let name = stable_name(&target.name);
+    let shown = target.shown.clone();
+    serve_requests(&args.site, &host, name, shown, move |edits| Forward {
+        target: Some(Rc::new(target.target())),
+        upstream: None,
+        edits,
+        capture: None,
+    })
+}
+
+/// `box proxy file`.
+pub fn file(args: &cli::Files) -> Outcome {
+    let folder = Folder::open(&args.folder, args.browse)?;
+    let shown = args.folder.display().to_string();
+    let name = stable_name(&shown);
+    serve_requests(&args.site, "localhost", name, shown, move |edits| Forward {
+        target: None,
+        upstream: Some(Rc::new(FolderUpstream(Rc::new(folder)))),
+        edits,
+        capture: None,
+    })
+}
+
+fn serve_requests(
+    args: &cli::Site,
+    host: &str,
+    name: Name,
+    shown_target: String,
+    forward: impl FnOnce(Rc<Edits>) -> Forward,
+) -> Outcome {
+    let edits = edits(args, host)?;
+    let rate = args.rate_limit.as_deref();
+    let rules = Rules::parse(&args.basic_auth, &args.cidr_allow, &args.cidr_deny, rate)?;
     let ui = start_ui(&args.agent)?;
     let events = ui.events.clone();
-    let tunnel = Offer {
+    let offer = Offer {
         kind: TunnelKind::Http,
         asked: args.name.clone(),
         domain: args.domain.clone(),
         remote_port: 0,
         name: name.clone(),
-        target: target.clone(),
+        shown_target,
     };
+    let inspect = args.inspect;
     let ports = Some((args.https_port, args.http_port));
     serve(&args.agent, ui, ports, &name, move || {
-        let forward = Forward {
-            target: Some(Rc::new(target.target())),
-            upstream: None,
-            edits: Rc::new(edits),
-            capture: None,
-        };
-        let site = AgentSite { forward, events: events.clone() };
-        tunnel.spec(Service::Http(Rc::new(site)), events)
+        let forward = forward(Rc::new(edits));
+        let store = inspect.then(Rc::default);
+        let policy = Policy::new(rules);
+        let site = AgentSite { forward, policy, store: store.clone(), events: events.clone() };
+        (offer.spec(Service::Http(Rc::new(site)), events), store)
     })
 }
 
 /// `box proxy tcp`.
 pub fn tcp(args: &cli::Tcp) -> Outcome {
     let target = TargetSpec::parse(&args.target, "tcp", true)?;
-    let name = stable_name(&target);
+    let name = stable_name(&target.name);
     let offer = Offer {
         kind: TunnelKind::Tcp,
         asked: None,
         domain: None,
         remote_port: args.remote_port,
         name: name.clone(),
-        target,
+        shown_target: target.shown.clone(),
     };
-    serve_bytes(&args.agent, offer, &name)
+    serve_bytes(&args.agent, offer, target, &name)
 }
 
 /// `box proxy tls`.
 pub fn tls(args: &cli::Tls) -> Outcome {
     let target = TargetSpec::parse(&args.target, "tls", true)?;
-    let name = stable_name(&target);
+    let name = stable_name(&target.name);
     let offer = Offer {
         kind: TunnelKind::Tls,
         asked: args.name.clone(),
         domain: args.domain.clone(),
         remote_port: 0,
         name: name.clone(),
-        target,
+        shown_target: target.shown.clone(),
     };
-    serve_bytes(&args.agent, offer, &name)
+    serve_bytes(&args.agent, offer, target, &name)
 }
 
-fn serve_bytes(agent: &cli::Agent, offer: Offer, name: &Name) -> Outcome {
+fn serve_bytes(agent: &cli::Agent, offer: Offer, target: TargetSpec, name: &Name) -> Outcome {
     if agent.server.is_none() && offer.kind == TunnelKind::Tls {
         return Err(Failure::misuse("a tls tunnel needs --server"));
     }
     let ui = start_ui(agent)?;
     let events = ui.events.clone();
     serve(agent, ui, None, name, move || {
-        let target = Rc::new(offer.target.target());
-        offer.spec(Service::Bytes(target), events)
+        let target = Rc::new(target.target());
+        (offer.spec(Service::Bytes(target), events), None)
     })
 }
 
@@ -105,7 +138,7 @@ struct Offer {
     domain: Option<String>,
     remote_port: u16,
     name: Name,
-    target: TargetSpec,
+    shown_target: String,
 }
 
 impl Offer {
@@ -119,7 +152,7 @@ impl Offer {
             renamed: Cell::new(false),
             domain: self.domain,
             remote_port: self.remote_port,
-            shown_target: self.target.shown,
+            shown_target: self.shown_target,
             service,
             urls: RefCell::default(),
             events,
@@ -127,14 +160,14 @@ impl Offer {
     }
 }
 
-fn stable_name(target: &TargetSpec) -> Name {
+fn stable_name(target: &str) -> Name {
     let folder = std::env::current_dir().unwrap_or_default();
-    names::stable(&names::user(), &folder.to_string_lossy(), &target.name)
+    names::stable(&names::user(), &folder.to_string_lossy(), target)
 }
 
-fn edits(args: &cli::Http, target: &TargetSpec) -> Result<Edits, Failure> {
+fn edits(args: &cli::Site, own_host: &str) -> Result<Edits, Failure> {
     let host = args.host_header.as_deref().map(|value| match value {
-        "rewrite" => target.host.clone(),
+        "rewrite" => own_host.to_owned(),
         value => value.to_owned(),
     });
     Ok(Edits {
@@ -184,17 +217,21 @@ fn serve(
     ui: Ui,
     ports: Option<(u16, u16)>,
     name: &Name,
-    tunnel: impl FnOnce() -> TunnelSpec,
+    tunnel: impl FnOnce() -> (TunnelSpec, Option<Rc<RefCell<Store>>>),
 ) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     let events = ui.events.clone();
     let served = local.block_on(&runtime, async {
         let stopping = stop_signal()?;
+        let (tunnel, store) = tunnel();
         let config = match &args.server {
-            None => local_config(ports, name, tunnel(), &events)?,
-            Some(server) => remote_config(args, server, name, tunnel(), &events)?,
+            None => local_config(ports, name, tunnel, &events)?,
+            Some(server) => remote_config(args, server, name, tunnel, &events)?,
         };
+        if let Some(store) = store {
+            inspect(args.inspector_port, store, config.tunnels.clone(), &events)?;
+        }
         let edge = match &config.dialer {
             Dialer::Local(edge) => Some(edge.clone()),
             Dialer::Remote(..) => None,
@@ -207,6 +244,21 @@ fn serve(
     });
     ui.end();
     served
+}
+
+/// Starts the inspector on loopback, on the next port where its own is busy.
+fn inspect(
+    port: u16,
+    store: Rc<RefCell<Store>>,
+    tunnels: Vec<Rc<TunnelSpec>>,
+    events: &Events,
+) -> Result<(), Failure> {
+    let listener = listen::bind_next(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    events.send(Event::Inspector(format!("http://{}", listener.local_addr()?)));
+    let site = InspectorSite(Rc::new(Inspector { store, tunnels }));
+    tokio::task::spawn_local(site.run(listener));
+    Ok(())
 }
 
 fn remote_config(

@@ -256,6 +256,10 @@ impl Site for EdgeSite {
         self.core.shared.config.events.send(Event::Request(record.clone()));
     }
 
+    fn draining(&self) -> Option<tokio::sync::watch::Receiver<bool>> {
+        Some(self.core.draining.clone())
+    }
+
     fn wants_records(&self) -> bool {
         self.core.shared.config.log_requests
     }

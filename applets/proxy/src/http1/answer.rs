@@ -85,7 +85,7 @@ impl Answer {
     }
 
     /// Writes head and body; no body for HEAD.
-    pub(super) fn write(&self, out: &mut Vec<u8>, to_head: bool, close: bool) {
+    pub fn write(&self, out: &mut Vec<u8>, to_head: bool, close: bool) {
         let connection = if close { "Connection: close\r\n" } else { "" };
         let head = format!(
             "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}{connection}\r\n",

@@ -174,17 +174,19 @@ impl<'e> Exchange<'e> {
             framing: self.plan.framing,
             chunked: self.plan.framing == Framing::Chunked,
             drop_trailers: false,
+            tapped: self.forward.capture.is_some(),
+            passed: Cell::new(0),
         };
         let capture = self.forward.capture.as_ref();
-        let count = transfer
+        let passed = transfer
             .run(&mut |bytes| {
-                self.received.set(self.received.get() + bytes.len() as u64);
                 if let Some(capture) = capture {
                     capture.borrow_mut().request_body(bytes);
                 }
             })
-            .await?;
-        self.received.set(count);
+            .await;
+        self.received.set(transfer.passed.get());
+        passed?;
         self.end_upload().await.map_err(BodyError::Refused)
     }
 
@@ -255,23 +257,21 @@ impl<'e> Exchange<'e> {
 
     async fn response_head(&self, parser: &mut HeadParser) -> Result<usize, Trouble> {
         loop {
-            let mut upstream = self.upstream.borrow_mut();
-            let data = upstream.input.data();
-            match parser.advance(data) {
+            let (progress, silent) = {
+                let upstream = self.upstream.borrow();
+                let data = upstream.input.data();
+                (parser.advance(data), data.is_empty() && !self.answering.get())
+            };
+            match progress {
                 Ok(Progress::Complete(length)) => return Ok(length),
                 Ok(Progress::Partial) => {}
                 Err(reject) => return Err(Trouble::BadAnswer(reject.reason().to_owned())),
             }
-            let silent = data.is_empty() && !self.answering.get();
-            drop(upstream);
-            let read = poll_fn(|cx| self.upstream.borrow_mut().poll_fill(cx)).await;
-            upstream = self.upstream.borrow_mut();
-            let why = match read {
+            let why = match poll_fn(|cx| self.upstream.borrow_mut().poll_fill(cx)).await {
                 Ok(0) => "connection closed before an answer came".to_owned(),
                 Ok(_) => continue,
                 Err(error) => box_kit::exit::kernel_words(&error).to_lowercase(),
             };
-            drop(upstream);
             return Err(if silent { Trouble::NoAnswer(why) } else { Trouble::BadAnswer(why) });
         }
     }
@@ -343,20 +343,20 @@ impl<'e> Exchange<'e> {
             framing,
             chunked: reply.framing == Framing::Chunked,
             drop_trailers: reply.to_http10,
+            tapped: self.forward.capture.is_some(),
+            passed: Cell::new(0),
         };
         let capture = self.forward.capture.as_ref();
-        let mut sent = 0u64;
         let passed = transfer
             .run(&mut |bytes| {
-                sent += bytes.len() as u64;
                 if let Some(capture) = capture {
                     capture.borrow_mut().response_body(bytes);
                 }
             })
             .await;
-        record.sent = sent;
+        record.sent = transfer.passed.get();
         match passed {
-            Ok(_) => {
+            Ok(()) => {
                 let whole = self.uploaded.get().is_some();
                 let clean = self.upstream.borrow().input.is_empty();
                 Ok(Done::Answered {

@@ -4,13 +4,16 @@ use std::io;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use box_wire::http1::{FieldName, HeadParser, Progress, Reject, Target};
+use box_wire::http1::{
+    ChunkDecoder, ChunkStep, FieldName, Framing, HeadParser, Progress, Reject, Target,
+};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::emit::{self, may_upgrade_to};
 use super::exchange::{Done, Exchange, Plan, Trouble};
-use super::site::{Failed, Forward, Record, Route, Site, Visitor};
+use super::site::{Failed, Forward, Handler, Record, Route, Site, Visitor};
 use crate::io::{Conn, Stream, relay};
 
 /// A head must be whole this long after its first byte.
@@ -21,6 +24,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// client can read the answer instead of a reset (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
+/// The largest body of a request that we answer ourselves.
+const OWN_BODY_BYTES: usize = 16 << 20;
 
 /// Whose connections the engine serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +99,15 @@ struct Session {
     recorded: bool,
     started: Instant,
     first: bool,
+    draining: Option<watch::Receiver<bool>>,
+}
+
+/// Never ends while nothing drains.
+async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
+    match draining {
+        Some(draining) => drop(draining.wait_for(|is_draining| *is_draining).await),
+        None => std::future::pending().await,
+    }
 }
 
 impl Session {
@@ -116,6 +130,7 @@ impl Session {
             client,
             visitor,
             recorded: site.wants_records(),
+            draining: site.draining(),
             site,
             role,
             parser: HeadParser::default(),
@@ -147,6 +162,11 @@ impl Session {
             Ok(planned) => planned,
             Err(Unplanned::Rejected(reject)) => return self.reject(reject, false).await,
             Err(Unplanned::Elsewhere(core)) => return Next::Elsewhere(core),
+            Err(Unplanned::Read(handler, plan)) => {
+                self.client.input.consume(length);
+                self.parser.reset();
+                return self.handle(handler, plan).await;
+            }
             Err(Unplanned::Answer(answer, to_head, keep)) => {
                 self.client.input.consume(length);
                 self.parser.reset();
@@ -165,9 +185,13 @@ impl Session {
         let wait = if self.first { HEAD_TIMEOUT } else { IDLE_TIMEOUT };
         self.first = false;
         if self.client.input.is_empty() {
-            match timeout(wait, self.client.fill()).await {
-                Ok(Ok(1..)) => {}
-                _ => return Head::Gone,
+            tokio::select! {
+                biased;
+                read = timeout(wait, self.client.fill()) => match read {
+                    Ok(Ok(1..)) => {}
+                    _ => return Head::Gone,
+                },
+                () = drained(&mut self.draining) => return Head::Gone,
             }
         }
         match self.advance() {
@@ -215,7 +239,9 @@ impl Session {
                     .contains(&head.method),
             framing: head.framing,
             version: head.version,
-            keep_alive: head.keep_alive() && self.role == Role::Edge,
+            keep_alive: head.keep_alive()
+                && self.role == Role::Edge
+                && !self.draining.as_ref().is_some_and(|draining| *draining.borrow()),
             upgrade: wanted.is_some(),
             json: wants_json(head.fields.first(FieldName::Accept)),
             single: self.role == Role::Agent,
@@ -228,6 +254,7 @@ impl Session {
         match self.site.route(&head, &self.visitor) {
             Route::Elsewhere(core) => Err(Unplanned::Elsewhere(core)),
             Route::Answer(answer) => Err(Unplanned::Answer(answer, plan.to_head, keep)),
+            Route::Read(handler) => Err(Unplanned::Read(handler, plan)),
             Route::Forward(forward) => {
                 if let Some(capture) = &forward.capture {
                     capture.borrow_mut().request(&head, raw, &self.visitor);
@@ -237,6 +264,24 @@ impl Session {
                 Ok((forward, plan))
             }
         }
+    }
+
+    /// Reads the whole body, lets the handler answer.
+    async fn handle(&mut self, handler: Handler, plan: Plan) -> Next {
+        let read = timeout(IDLE_TIMEOUT, collect(&mut self.client, plan.framing)).await;
+        let (answer, unread) = match read {
+            Ok(Ok(body)) => {
+                let answer = handler(body).await;
+                (if plan.keep_alive { answer } else { answer.closing() }, false)
+            }
+            Ok(Err(Some(reject))) => return self.reject(reject, plan.json).await,
+            Ok(Err(None)) => {
+                let reason = "the body is too large";
+                (Answer::error(413, 303, reason, "", plan.json).closing(), true)
+            }
+            Err(_) => return Next::Abort,
+        };
+        self.answer(answer, plan.to_head, unread).await
     }
 
     async fn forward(&mut self, forward: &Forward, plan: Plan) -> Next {
@@ -410,6 +455,48 @@ impl Session {
     }
 }
 
+/// A whole body of a request to ourselves; `None`: too large, or cut.
+async fn collect(client: &mut Conn, framing: Framing) -> Result<Vec<u8>, Option<Reject>> {
+    let mut body = Vec::new();
+    let mut decoder = ChunkDecoder::default();
+    loop {
+        let data = client.input.data();
+        let (step, count) = match framing {
+            Framing::None | Framing::Close => return Ok(body),
+            Framing::Length(length) => {
+                let left = usize::try_from(length).map_err(|_| None)?.saturating_sub(body.len());
+                match data.len().min(left) {
+                    _ if left == 0 => return Ok(body),
+                    0 => (ChunkStep::Partial, 0),
+                    here => (ChunkStep::Data(here), here),
+                }
+            }
+            Framing::Chunked => match decoder.step(data).map_err(Some)? {
+                ChunkStep::Data(here) => {
+                    decoder.took(here);
+                    (ChunkStep::Data(here), here)
+                }
+                ChunkStep::Framing(n) => (ChunkStep::Framing(n), n),
+                ChunkStep::Trailer { len, .. } => (ChunkStep::Framing(len), len),
+                ChunkStep::End(n) => (ChunkStep::End(n), n),
+                ChunkStep::Partial => (ChunkStep::Partial, 0),
+            },
+        };
+        match step {
+            ChunkStep::Data(here) => body.extend_from_slice(&data[..here]),
+            ChunkStep::Partial if client.fill().await.map_err(|_| None)? == 0 => return Err(None),
+            _ => {}
+        }
+        client.input.consume(count);
+        if matches!(step, ChunkStep::End(_)) {
+            return Ok(body);
+        }
+        if body.len() > OWN_BODY_BYTES {
+            return Err(None);
+        }
+    }
+}
+
 enum Head {
     Complete(usize),
     Gone,
@@ -420,6 +507,7 @@ enum Head {
 enum Unplanned {
     Rejected(Reject),
     Answer(Answer, bool, bool),
+    Read(Handler, Plan),
     Elsewhere(usize),
 }
 

@@ -40,9 +40,14 @@ pub enum Route {
     Forward(Forward),
     /// Nowhere: this is the answer.
     Answer(Answer),
+    /// To a handler that answers once the body has been read.
+    Read(Handler),
     /// To another thread, with its whole connection.
     Elsewhere(usize),
 }
+
+/// Takes a whole body and makes the answer.
+pub type Handler = Box<dyn FnOnce(Vec<u8>) -> Pin<Box<dyn Future<Output = Answer>>>>;
 
 /// An upstream, and what is changed on the way.
 #[derive(Clone)]
@@ -104,6 +109,10 @@ pub trait Site {
     fn route(&self, head: &RequestHead<'_>, visitor: &Visitor) -> Route;
     /// A request is over.
     fn finished(&self, record: &Record);
+    /// Turns true when no further request is to be taken: idle connections are closed then.
+    fn draining(&self) -> Option<tokio::sync::watch::Receiver<bool>> {
+        None
+    }
     /// Whether records are wanted: they cost a few allocations.
     fn wants_records(&self) -> bool {
         true

@@ -316,7 +316,7 @@ struct Driver {
     unflushed: bool,
     started: Instant,
     last_heard: Instant,
-    last_ping: Instant,
+    last_ping: Option<Instant>,
 }
 
 impl Driver {
@@ -338,7 +338,7 @@ impl Driver {
             started: now,
             last_heard: now,
             // The first PING goes out at once: the round trip is shown to the user.
-            last_ping: now - PING_EVERY,
+            last_ping: None,
         }
     }
 
@@ -370,8 +370,8 @@ impl Driver {
         if now.duration_since(self.last_heard) > DEAD_AFTER {
             return Err(LaneError::Silent);
         }
-        if now.duration_since(self.last_ping) >= PING_EVERY {
-            self.last_ping = now;
+        if self.last_ping.is_none_or(|last| now.duration_since(last) >= PING_EVERY) {
+            self.last_ping = Some(now);
             let stamp = now.duration_since(self.started).as_nanos() as u64;
             let mut state = self.lane.state.borrow_mut();
             frame::write_header(&mut state.control, Kind::Ping, 0, 8, 0);

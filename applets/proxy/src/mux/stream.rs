@@ -271,7 +271,8 @@ impl AsyncRead for MuxStream {
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        if state.reset_by_peer {
+        // Behind a clean end a reset only says that the peer reads no more: what came is whole.
+        if state.reset_by_peer && !state.peer_finished {
             return Poll::Ready(Err(self.broken(&state)));
         }
         while out.remaining() > 0

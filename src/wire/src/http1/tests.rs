@@ -140,8 +140,11 @@ fn responses_have_one_framing() {
     assert_eq!(framing("HTP/1.1 200 x\r\n\r\n", false), Err(Reject::StartLine));
 }
 
+/// Data, trailers, and where the body ends.
+type Decoded = (Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>, usize);
+
 /// Decodes a whole chunked body fed in pieces of `piece` bytes.
-fn decode(body: &[u8], piece: usize) -> Result<(Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>, usize), Reject> {
+fn decode(body: &[u8], piece: usize) -> Result<Decoded, Reject> {
     let (mut data, mut trailers) = (Vec::new(), Vec::new());
     let mut decoder = ChunkDecoder::default();
     let (mut at, mut seen) = (0, piece.min(body.len()));
