@@ -1,5 +1,8 @@
 //! `box cache` end to end: the real binary against real clients, files and peers.
 
+mod benchmark;
+mod client;
+
 use box_harness::Bin;
 
 fn bx() -> Bin {

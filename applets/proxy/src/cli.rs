@@ -1,11 +1,248 @@
-//! The command line of `box proxy`.
+//! The command line of `box proxy`: ngrok's and jprq's words where they have one for it.
 
-use clap::{CommandFactory, Parser};
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 /// Give a local port an address: tunnels and a reverse proxy.
+///
+/// Example: box proxy http 3000
 #[derive(Debug, Parser)]
-#[command(name = "proxy")]
-pub struct Cli {}
+#[command(name = "proxy", subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Give an HTTP service an address (https and http).
+    ///
+    /// Without --server an edge runs in this process: https://NAME.localhost:8443 reaches the
+    /// service from this computer, no account or network needed.
+    Http(Http),
+    /// Give a TCP service a port of a server.
+    Tcp(Tcp),
+    /// Pass TLS through to a service, by server name.
+    Tls(Tls),
+    /// Run an edge that agents connect to.
+    Server(Server),
+    /// Run a reverse proxy.
+    Run(Run),
+    /// Add, list and revoke the tokens of a server.
+    #[command(subcommand)]
+    Token(Token),
+    /// Show the local certificate authority.
+    #[command(subcommand)]
+    Cert(Cert),
+}
+
+/// How an agent reaches its edge, and what it shows.
+#[derive(Clone, Debug, Args)]
+pub struct Agent {
+    /// The server: HOST or HOST:PORT (port 7443). Without it an edge runs in this process.
+    #[arg(long, value_name = "HOST[:PORT]", env = "BOX_PROXY_SERVER")]
+    pub server: Option<String>,
+    /// The token that the server's owner made for you.
+    #[arg(long, env = "BOX_PROXY_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// The SHA-256 of the server's certificate, instead of trusting the first meeting.
+    #[arg(long, value_name = "HEX")]
+    pub server_fingerprint: Option<String>,
+    /// Check the server's certificate against the authorities in FILE.
+    #[arg(long, value_name = "FILE", conflicts_with = "server_fingerprint")]
+    pub server_ca: Option<PathBuf>,
+    /// Connections to the server.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub lanes: u8,
+    /// Write events to stdout or a file instead of drawing a screen.
+    #[arg(long, value_name = "stdout|FILE")]
+    pub log: Option<String>,
+    /// The form of events.
+    #[arg(long, value_name = "term|logfmt|json", default_value = "logfmt",
+          value_parser = ["term", "logfmt", "json"])]
+    pub log_format: String,
+    /// Print one JSON object with the addresses, then serve silently.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `box proxy http`.
+#[derive(Clone, Debug, Args)]
+pub struct Http {
+    /// PORT, HOST:PORT, http://…, https://… or unix:PATH.
+    pub target: String,
+    /// The name: NAME.localhost, or NAME.DOMAIN of the server.
+    #[arg(short = 's', long, visible_aliases = ["subdomain"], value_name = "NAME")]
+    pub name: Option<String>,
+    /// A host name of your own that points to the server.
+    #[arg(long, visible_aliases = ["hostname", "cname", "url"], conflicts_with = "name")]
+    pub domain: Option<String>,
+    /// The Host that the service sees: "rewrite" (that of the target) or a value.
+    #[arg(long, value_name = "rewrite|HOST")]
+    pub host_header: Option<String>,
+    /// Add a field to requests: 'Name: value'. Repeatable.
+    #[arg(long, value_name = "FIELD")]
+    pub request_header_add: Vec<String>,
+    /// Remove a field from requests. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub request_header_remove: Vec<String>,
+    /// Add a field to responses: 'Name: value'. Repeatable.
+    #[arg(long, value_name = "FIELD")]
+    pub response_header_add: Vec<String>,
+    /// Remove a field from responses. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub response_header_remove: Vec<String>,
+    /// Check the certificate of an https:// target.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub upstream_tls_verify: bool,
+    /// Port of the local edge for https.
+    #[arg(long, default_value_t = 8443, value_name = "PORT")]
+    pub https_port: u16,
+    /// Port of the local edge for http.
+    #[arg(long, default_value_t = 8080, value_name = "PORT")]
+    pub http_port: u16,
+    /// The edge and what is shown.
+    #[command(flatten)]
+    pub agent: Agent,
+}
+
+/// `box proxy tcp`.
+#[derive(Clone, Debug, Args)]
+pub struct Tcp {
+    /// PORT, HOST:PORT or unix:PATH.
+    pub target: String,
+    /// The port of the server; any if not given.
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub remote_port: u16,
+    /// The edge and what is shown.
+    #[command(flatten)]
+    pub agent: Agent,
+}
+
+/// `box proxy tls`.
+#[derive(Clone, Debug, Args)]
+pub struct Tls {
+    /// PORT, HOST:PORT or unix:PATH of a service that speaks TLS.
+    pub target: String,
+    /// The name: NAME.DOMAIN of the server.
+    #[arg(short = 's', long, visible_aliases = ["subdomain"], value_name = "NAME")]
+    pub name: Option<String>,
+    /// A host name of your own that points to the server.
+    #[arg(long, visible_aliases = ["hostname", "cname"], conflicts_with = "name")]
+    pub domain: Option<String>,
+    /// The edge and what is shown.
+    #[command(flatten)]
+    pub agent: Agent,
+}
+
+/// `box proxy server`.
+#[derive(Clone, Debug, Args)]
+pub struct Server {
+    /// Tunnels get names below this domain (point *.DOMAIN to this machine).
+    #[arg(long)]
+    pub domain: String,
+    /// Plain HTTP for visitors.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:80")]
+    pub listen_http: Vec<String>,
+    /// TLS for visitors.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:443")]
+    pub listen_https: Vec<String>,
+    /// Agents.
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:7443")]
+    pub listen_agent: Vec<String>,
+    /// Tokens, names and keys. By default ~/.local/share/box/proxy.
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Certificate chain for visitors (PEM). Without it: the server's own authority.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Its key (PEM).
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// Ports that tcp tunnels may have.
+    #[arg(long, value_name = "FIRST-LAST", default_value = "10000-30000")]
+    pub tcp_ports: String,
+    /// Threads; by default one a core.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Seconds that open connections get when the server is asked to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub drain: u64,
+    /// The form of events.
+    #[arg(long, value_name = "logfmt|json", default_value = "logfmt",
+          value_parser = ["logfmt", "json"])]
+    pub log_format: String,
+}
+
+/// `box proxy run`.
+#[derive(Clone, Debug, Args)]
+pub struct Run {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR", required = true)]
+    pub listen: Vec<String>,
+    /// Where requests go: PORT, HOST:PORT, http://…, https://… or unix:PATH.
+    #[arg(long, value_name = "TARGET", required = true)]
+    pub to: String,
+    /// Append to X-Forwarded-For instead of replacing it: what connects is a proxy of ours.
+    #[arg(long)]
+    pub trust_forwarded: bool,
+    /// Write one line per request to stdout.
+    #[arg(long)]
+    pub access_log: bool,
+    /// Check the certificate of an https:// target.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub upstream_tls_verify: bool,
+    /// Threads; by default one a core.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Seconds that open connections get when the proxy is asked to end.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub drain: u64,
+}
+
+/// `box proxy token`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Token {
+    /// Make a token for USER and print it, this once.
+    Add {
+        /// Whose it is.
+        user: String,
+        /// The server's folder.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+    /// List the tokens: users and the first characters.
+    List {
+        /// The server's folder.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take back all tokens of a user, or one by its first characters.
+    Revoke {
+        /// User or first characters.
+        which: String,
+        /// The server's folder.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+}
+
+/// `box proxy cert`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Cert {
+    /// Print the path of the authority's certificate (made if it is not there).
+    Ca {
+        /// That of the server with this folder, instead of your own.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+    },
+}
 
 /// The clap tree.
 pub fn command() -> clap::Command {

@@ -26,3 +26,12 @@ pub fn on_pipe_closed(disposition: SigPipe) -> io::Result<()> {
     let previous = unsafe { libc::signal(libc::SIGPIPE, handler) };
     check(if previous == libc::SIG_ERR { -1 } else { 0 }).map(drop)
 }
+
+/// Ends this process by `signal`, as if nobody had handled it.
+pub fn die_of(signal: i32) {
+    // SAFETY: the default action is the kernel's own; raise takes a number and touches no memory.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}

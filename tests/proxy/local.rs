@@ -1,0 +1,295 @@
+//! `box proxy http PORT` on a fresh home: the edge in the same process.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+
+use box_harness::{free_port, oracle, scratch, skip, wait_until};
+
+use crate::support::*;
+
+fn start(home: &std::path::Path, target: &str) -> Running {
+    Running::start(home, &["http", target, "--https-port", "0", "--http-port", "0"])
+}
+
+#[test]
+fn a_fresh_home_gets_an_https_address_with_its_own_authority() {
+    if oracle("curl").is_none() {
+        return;
+    }
+    let home = scratch();
+    let port = http_origin(|request| ok(format!("{}\n", request.head).as_bytes()));
+    let mut proxy = start(home.path(), &port.to_string());
+    let (host, https) = proxy.url();
+    assert!(host.ends_with(".localhost"), "{host}");
+    assert!(
+        proxy.seen[0].contains(" url=https://"),
+        "the first line has the address: {:?}",
+        proxy.seen
+    );
+    let output = curl(home.path(), &host, https, "/a?b=c", &["-H", "X-Mine: 1"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.starts_with("GET /a?b=c HTTP/1.1"), "{text}");
+    assert!(text.contains(&format!("Host: {host}:{https}")), "{text}");
+    assert!(text.contains("X-Mine: 1"), "{text}");
+    assert!(text.contains("X-Forwarded-For: 127.0.0.1"), "{text}");
+    assert!(text.contains("X-Forwarded-Proto: https"), "{text}");
+    let key = home.path().join(".config/box/proxy/ca/ca.key");
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(key).expect("the key"));
+    assert_eq!(mode & 0o777, 0o600);
+    proxy.signal("-INT");
+    assert_eq!(proxy.ended(), Some(0));
+}
+
+#[test]
+fn the_name_is_the_same_after_a_restart_and_another_for_another_port() {
+    let home = scratch();
+    let (one, two) = (free_port().to_string(), free_port().to_string());
+    let name = |target: &str| start(home.path(), target).url().0;
+    let first = name(&one);
+    assert_eq!(name(&one), first);
+    // Two of 4096 names may be equal: ports are tried until one differs.
+    assert!(name(&two) != first || name(&free_port().to_string()) != first);
+}
+
+#[test]
+fn a_busy_port_is_said_and_the_next_one_taken() {
+    let home = scratch();
+    let busy = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = busy.local_addr().expect("bound").port().to_string();
+    let mut proxy =
+        Running::start(home.path(), &["http", "3000", "--https-port", &taken, "--http-port", "0"]);
+    assert_ne!(proxy.url().1.to_string(), taken);
+    proxy.line(&format!("port {taken} is busy: https is on "));
+}
+
+#[test]
+fn an_origin_that_is_down_is_named_and_found_again_when_it_is_up() {
+    if oracle("curl").is_none() {
+        return;
+    }
+    let home = scratch();
+    let target = free_port();
+    let mut proxy = start(home.path(), &target.to_string());
+    let (host, https) = proxy.url();
+    let page = curl(home.path(), &host, https, "/", &["-i"]);
+    let page = String::from_utf8_lossy(&page.stdout).into_owned();
+    assert!(page.starts_with("HTTP/1.1 502 "), "{page}");
+    assert!(
+        page.contains(&format!("no service on localhost:{target} (connection refused)")),
+        "{page}"
+    );
+    assert!(page.contains("X-Box-Error: ERR_BOX_201"), "{page}");
+    let json = curl(home.path(), &host, https, "/", &["-H", "Accept: application/json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["error_code"], "ERR_BOX_201");
+    let listener = TcpListener::bind(("127.0.0.1", target)).expect("still free");
+    origin_on(listener, |mut stream| {
+        let mut bytes = [0; 4096];
+        let _ = stream.read(&mut bytes);
+        let _ = stream.write_all(&ok(b"up"));
+    });
+    assert_eq!(curl(home.path(), &host, https, "/", &[]).stdout, b"up");
+}
+
+#[test]
+fn an_unknown_host_lists_no_others() {
+    let home = scratch();
+    let mut proxy = start(home.path(), "3000");
+    let (host, _) = proxy.url();
+    let http = proxy.http_port();
+    let answer =
+        exchange(http, b"GET / HTTP/1.1\r\nHost: other.localhost\r\nConnection: close\r\n\r\n");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(!answer.contains(&host), "{answer}");
+}
+
+#[test]
+fn keep_alive_and_chunks_pass_through_the_lane() {
+    let home = scratch();
+    let port = origin(|stream| {
+        let mut writer = stream.try_clone().expect("a handle");
+        let mut reader = std::io::BufReader::new(stream);
+        while let Some(request) = read_request(&mut reader) {
+            let size = request.body.len();
+            let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            let body = format!("{size}:{}", String::from_utf8_lossy(&request.body));
+            let text = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+            if writer.write_all(text.as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    let mut proxy = start(home.path(), &port.to_string());
+    let (host, _) = proxy.url();
+    let mut client = dial(proxy.http_port());
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nhello\r\n6;x=y\r\n world\r\n0\r\n\r\n"
+    );
+    for _ in 0..20 {
+        client.write_all(request.as_bytes()).expect("sent");
+        let mut text = Vec::new();
+        while !text.ends_with(b"0\r\n\r\n") {
+            let mut bytes = [0; 4096];
+            let count = client.read(&mut bytes).expect("an answer");
+            assert!(count > 0, "kept alive: {}", String::from_utf8_lossy(&text));
+            text.extend_from_slice(&bytes[..count]);
+        }
+        let text = String::from_utf8_lossy(&text);
+        assert!(text.contains("11:hello world"), "{text}");
+    }
+}
+
+#[test]
+fn sixty_four_uploads_at_once_arrive_intact() {
+    use sha2::Digest;
+    if oracle("curl").is_none() {
+        return;
+    }
+    let digest = |bytes: &[u8]| -> String {
+        sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let home = scratch();
+    let port = http_origin(move |request| ok(digest(&request.body).as_bytes()));
+    let mut proxy = start(home.path(), &port.to_string());
+    let (host, https) = proxy.url();
+    let mut uploads = Vec::new();
+    for seed in 0..64u64 {
+        let mut state = seed + 1;
+        let body: Vec<u8> = (0..1 << 20)
+            .flat_map(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 8).to_le_bytes()
+            })
+            .collect();
+        let file = home.path().join(format!("body.{seed}"));
+        std::fs::write(&file, &body).expect("a file");
+        // Every other one in chunks.
+        let data = format!("@{}", file.display());
+        let mut args = vec!["--data-binary".to_owned(), data, "-H".into(), "Expect:".into()];
+        if seed % 2 == 1 {
+            args = vec!["-T".into(), "-".into(), "-X".into(), "POST".into()];
+        }
+        let mut command = Command::new("curl");
+        command
+            .args(["-sS", "--max-time", "120", "--cacert"])
+            .arg(ca(home.path()))
+            .args(["--resolve", &format!("{host}:{https}:127.0.0.1")])
+            .args(args)
+            .arg(format!("https://{host}:{https}/"))
+            .stdin(std::fs::File::open(&file).map_or(Stdio::null(), Stdio::from))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        uploads.push((digest(&body), command.spawn().expect("curl starts")));
+    }
+    for (expected, child) in uploads {
+        let output = child.wait_with_output().expect("curl ends");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{errors}");
+    }
+}
+
+const ECHO: &str = r#"
+import asyncio, sys, websockets
+async def echo(ws):
+    async for message in ws:
+        await ws.send(message)
+async def main():
+    async with websockets.serve(echo, "127.0.0.1", 0, max_size=None) as server:
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await asyncio.Future()
+asyncio.run(main())
+"#;
+
+const CLIENT: &str = r#"
+import asyncio, os, ssl, sys, websockets
+host, port, ca = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+context = ssl.create_default_context(cafile=ca)
+async def main():
+    uri = f"wss://{host}:{port}/chat"
+    async with websockets.connect(uri, ssl=context, host="127.0.0.1", server_hostname=host, max_size=None) as ws:
+        for size in [0, 1, 125, 126, 65535, 65536, 1 << 20]:
+            data = os.urandom(size)
+            await ws.send(data)
+            assert await ws.recv() == data, size
+        await ws.send("text")
+        assert await ws.recv() == "text"
+        await asyncio.wait_for(await ws.ping(), 10)
+    print("done")
+asyncio.run(main())
+"#;
+
+#[test]
+fn a_web_socket_passes_with_a_real_client_and_server() {
+    let python = "/usr/bin/python3";
+    let has = Command::new(python).args(["-c", "import websockets"]).output();
+    if !has.is_ok_and(|output| output.status.success()) {
+        return skip("needs python3-websockets");
+    }
+    let home = scratch();
+    let mut server = Command::new(python)
+        .args(["-c", ECHO])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python starts");
+    let mut port = String::new();
+    let mut out = std::io::BufReader::new(server.stdout.take().expect("piped"));
+    std::io::BufRead::read_line(&mut out, &mut port).expect("a port");
+    let mut proxy = start(home.path(), port.trim());
+    let (host, https) = proxy.url();
+    let output = Command::new(python)
+        .args(["-c", CLIENT, &host, &https.to_string()])
+        .arg(ca(home.path()))
+        .output()
+        .expect("python runs");
+    let _ = server.kill();
+    let _ = server.wait();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n", "{errors}");
+    proxy.line("status=101");
+}
+
+#[test]
+fn json_prints_one_object_and_serves() {
+    let home = scratch();
+    let args = ["http", "3000", "--https-port", "0", "--http-port", "0", "--json"];
+    let mut proxy = Running::start(home.path(), &args);
+    let line = proxy.line("\"url\"");
+    let object: serde_json::Value = serde_json::from_str(&line).expect("JSON");
+    let url = object["url"].as_str().expect("a string");
+    assert!(url.starts_with("https://") && url.contains(".localhost:"), "{url}");
+    assert_eq!(object["target"], "http://localhost:3000");
+}
+
+#[test]
+fn a_visitor_that_leaves_frees_the_origin() {
+    let home = scratch();
+    let (told, gone) = std::sync::mpsc::channel();
+    let told = std::sync::Mutex::new(told);
+    let port = origin(move |mut stream| {
+        let mut bytes = [0; 4096];
+        let _ = stream.read(&mut bytes);
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n";
+        let _ = stream.write_all(head.as_bytes());
+        let ended = stream.read(&mut bytes);
+        let _ = told.lock().expect("unpoisoned").send(ended.map_or(true, |n| n == 0));
+    });
+    let mut proxy = start(home.path(), &port.to_string());
+    let (host, _) = proxy.url();
+    let mut client = dial(proxy.http_port());
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    client.write_all(request.as_bytes()).expect("sent");
+    let mut seen = Vec::new();
+    while !seen.windows(7).any(|w| w == b"data: 1") {
+        let mut bytes = [0; 4096];
+        let count = client.read(&mut bytes).expect("an event");
+        seen.extend_from_slice(&bytes[..count]);
+    }
+    socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).expect("linger");
+    drop(client);
+    assert_eq!(gone.recv_timeout(PATIENCE), Ok(true));
+    wait_until("the record", 5, || true);
+}
