@@ -1,3 +1,5 @@
 //! Options.
 /// The clap tree.
-pub fn command() -> clap::Command { clap::Command::new("cache-benchmark").about("Measure a cache server") }
+pub fn command() -> clap::Command {
+    clap::Command::new("cache-benchmark").about("Measure a cache server")
+}

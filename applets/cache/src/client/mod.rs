@@ -1,5 +1,7 @@
 //! cache-cli
 pub mod options;
-use box_kit::{Invocation, Outcome, Exit};
+use box_kit::{Exit, Invocation, Outcome};
 /// Runs the client.
-pub fn run(_: &Invocation) -> Outcome { Ok(Exit::DONE) }
+pub fn run(_: &Invocation) -> Outcome {
+    Ok(Exit::DONE)
+}

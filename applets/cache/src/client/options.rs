@@ -1,3 +1,5 @@
 //! Options.
 /// The clap tree.
-pub fn command() -> clap::Command { clap::Command::new("cache-cli").about("Talk to a cache server") }
+pub fn command() -> clap::Command {
+    clap::Command::new("cache-cli").about("Talk to a cache server")
+}
