@@ -118,11 +118,8 @@ impl Connection {
     /// # Errors
     /// `unable to open database file`.
     pub fn open(path: &Path, open: Open) -> Result<Connection> {
-        let options = OpenOptions {
-            read_only: open.readonly,
-            create: open.create,
-            ..OpenOptions::default()
-        };
+        let options =
+            OpenOptions { read_only: open.readonly, create: open.create, ..OpenOptions::default() };
         let store = open_store(path, &options)?;
         let memory = path.as_os_str().is_empty() || path == Path::new(":memory:");
         let main = Database {
@@ -313,8 +310,7 @@ impl Connection {
     }
 
     fn each_store(&self, mut each: impl FnMut(&Store) -> Result<()>) -> Result<()> {
-        let stores: Vec<Store> =
-            self.databases.borrow().iter().map(|d| d.store.clone()).collect();
+        let stores: Vec<Store> = self.databases.borrow().iter().map(|d| d.store.clone()).collect();
         stores.iter().try_for_each(&mut each)
     }
 

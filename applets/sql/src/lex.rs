@@ -352,7 +352,9 @@ pub fn complete(sql: &[u8]) -> bool {
         at = token.end;
         let open = token.tok == Tok::Illegal && token.end >= sql.len();
         state = match (state, token.tok) {
-            (state, Tok::End) => return state == State::Start && !unclosed_comment(sql, token.start),
+            (state, Tok::End) => {
+                return state == State::Start && !unclosed_comment(sql, token.start);
+            }
             (_, Tok::Illegal) if open => State::Normal,
             (State::Semi, Tok::Kw(Kw::End)) => State::End,
             (State::End, Tok::Semi) => State::Start,

@@ -128,14 +128,21 @@ pub fn bitpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let end = args.get(4).map(parse::int).transpose()?;
     let position = match ctx.db.text(args.at(1))? {
         // Behind the end of a string there are zeros without end.
-        None => if bit { -1 } else { 0 },
+        None => {
+            if bit {
+                -1
+            } else {
+                0
+            }
+        }
         Some(text) => {
             let mut scratch = Vec::new();
             let bytes = text.bytes(&mut scratch);
             match bit_range_for_pos(start, end.unwrap_or(-1), by_bit, bytes.len()) {
                 None => -1,
                 Some((from, to)) => {
-                    let found = (from..to).find(|at| (bytes[at / 8] & 0x80 >> (at % 8) != 0) == bit);
+                    let found =
+                        (from..to).find(|at| (bytes[at / 8] & 0x80 >> (at % 8) != 0) == bit);
                     match found {
                         Some(at) => at as i64,
                         None if !bit && end.is_none() => bytes.len() as i64 * 8,

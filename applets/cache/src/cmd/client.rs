@@ -175,7 +175,12 @@ pub fn pause(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         Some(word) if is(word, "all") => false,
         Some(_) => return Err(Error::fixed("ERR CLIENT PAUSE mode must be WRITE or ALL")),
     };
-    let ms = parse::int_in(args.at(2), i64::MIN, i64::MAX, "ERR timeout is not an integer or out of range")?;
+    let ms = parse::int_in(
+        args.at(2),
+        i64::MIN,
+        i64::MAX,
+        "ERR timeout is not an integer or out of range",
+    )?;
     if ms < 0 {
         return Err(Error::fixed("ERR timeout is negative"));
     }

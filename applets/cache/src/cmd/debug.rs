@@ -77,7 +77,8 @@ fn digest(ctx: &mut Ctx<'_>) -> String {
                 bytes.extend_from_slice(&entry.expiry().unwrap_or(-1).to_le_bytes());
                 let crc = crc64(0, &bytes);
                 sum[0] ^= crc;
-                sum[1] = sum[1].wrapping_add(crc.rotate_left(31).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                sum[1] =
+                    sum[1].wrapping_add(crc.rotate_left(31).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             }
         }
     });

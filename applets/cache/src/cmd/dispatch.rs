@@ -110,7 +110,9 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
     };
     let command = table::rows()[number].command;
     let refuse = |error| Err((Some(number), error));
-    if !command.takes(args.len()) || (!command.subs.is_empty() && args.len() == 1 && command.name != "command") {
+    if !command.takes(args.len())
+        || (!command.subs.is_empty() && args.len() == 1 && command.name != "command")
+    {
         let name = table::full_name(number);
         return refuse(Error::made(format!("ERR wrong number of arguments for '{name}' command")));
     }
@@ -133,13 +135,14 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
     if ex.server.hot.maxmemory.load(Ordering::Relaxed) > 0 {
         let now = ex.now_ms();
         let full = !ex.server.make_room(ex.worker, now, ex.config.samples);
-        let exec_denies = || command.name == "exec" && session.multi.as_ref().is_some_and(|multi| {
-            multi.queue.iter().any(|queued| queued.command.is(flag::DENYOOM))
-        });
+        let exec_denies = || {
+            command.name == "exec"
+                && session.multi.as_ref().is_some_and(|multi| {
+                    multi.queue.iter().any(|queued| queued.command.is(flag::DENYOOM))
+                })
+        };
         if full && (command.is(flag::DENYOOM) || exec_denies()) {
-            return refuse(Error::fixed(
-                "OOM command not allowed when used memory > 'maxmemory'.",
-            ));
+            return refuse(Error::fixed("OOM command not allowed when used memory > 'maxmemory'."));
         }
     }
     if command.is(flag::WRITE) && ex.server.refuses_writes(ex.config) {
@@ -161,8 +164,15 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
 fn may_while_listening(name: &str) -> bool {
     matches!(
         name,
-        "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe" | "ssubscribe"
-            | "sunsubscribe" | "ping" | "quit" | "reset"
+        "subscribe"
+            | "unsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "ssubscribe"
+            | "sunsubscribe"
+            | "ping"
+            | "quit"
+            | "reset"
     )
 }
 
@@ -222,8 +232,7 @@ fn lock<'s>(
 }
 
 fn lock_transaction<'s>(server: &'s Server, session: &Session, exec: bool) -> View<'s> {
-    let mut places: Vec<Place> =
-        session.watch.keys.iter().map(|(_, key)| Place::of(key)).collect();
+    let mut places: Vec<Place> = session.watch.keys.iter().map(|(_, key)| Place::of(key)).collect();
     let queue = session.multi.iter().filter(|_| exec).flat_map(|multi| &multi.queue);
     for queued in queue {
         let args = queued.args();

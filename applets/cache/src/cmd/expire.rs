@@ -52,9 +52,7 @@ fn set(ctx: &mut Ctx<'_>, args: Args<'_>, seconds: bool, base: i64, name: &str) 
     let old = entry.expiry();
     let applies = match old {
         None => !only.with && !only.later,
-        Some(old) => {
-            !only.without && !(only.later && at <= old) && !(only.sooner && at >= old)
-        }
+        Some(old) => !only.without && !(only.later && at <= old) && !(only.sooner && at >= old),
     };
     if !applies {
         ctx.out.int(0);

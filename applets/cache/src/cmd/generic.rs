@@ -4,11 +4,11 @@ use box_wire::resp::Args;
 
 use super::db::{Db, event};
 use super::{Ctx, Done, Error, NO_KEY, SYNTAX, is, parse};
+use crate::glob;
 use crate::persist::value;
 use crate::store::entry::{Entry, Value};
 use crate::store::rng;
 use crate::store::table::Element;
-use crate::glob;
 
 /// `DEL key [key ...]`
 pub fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
@@ -238,7 +238,9 @@ fn owned(value: box_wire::rdb::read::Value<'_>) -> box_wire::rdb::read::Value<'s
         ),
         Value::Set(members) => Value::Set(members.into_iter().map(own).collect()),
         Value::IntSet(ints) => Value::IntSet(ints),
-        Value::Hash(pairs) => Value::Hash(pairs.into_iter().map(|(f, v)| (own(f), own(v))).collect()),
+        Value::Hash(pairs) => {
+            Value::Hash(pairs.into_iter().map(|(f, v)| (own(f), own(v))).collect())
+        }
         Value::HashPack(pack) => Value::HashPack(pack),
         Value::Zset(pairs) => Value::Zset(pairs.into_iter().map(|(m, s)| (own(m), s)).collect()),
         Value::ZsetPack(pack) => Value::ZsetPack(pack),

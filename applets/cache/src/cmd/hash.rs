@@ -159,14 +159,11 @@ pub fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let delta = parse::int(args.at(3))?;
     let hash = ctx.db.hash_mut(key)?;
     let old = match hash.and_then(|hash| hash.get(field)) {
-        Some(text) => {
-            parse_i64(&text).ok_or(Error::fixed("ERR hash value is not an integer"))?
-        }
+        Some(text) => parse_i64(&text).ok_or(Error::fixed("ERR hash value is not an integer"))?,
         None => 0,
     };
-    let sum = old
-        .checked_add(delta)
-        .ok_or(Error::fixed("ERR increment or decrement would overflow"))?;
+    let sum =
+        old.checked_add(delta).ok_or(Error::fixed("ERR increment or decrement would overflow"))?;
     let hash = ctx.db.hash_or_new(key, Hash::default)?;
     hash.set(field, sum.to_string().as_bytes(), &limits);
     ctx.db.changed(event::HASH, "hincrby", key);

@@ -111,9 +111,9 @@ fn memory(ctx: &mut Ctx<'_>, text: &mut String) {
     let resident = limits::resident_bytes();
     let startup = ctx.server.startup_bytes as u64;
     let max: u64 = ctx.server.hot.maxmemory.load(Ordering::Relaxed);
-    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|info| {
-        info.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok()
-    });
+    let total = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|info| info.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
     let total = total.unwrap_or(0) * 1024;
     let ratio = resident as f64 / used.max(1) as f64;
     lines!(text,

@@ -4,7 +4,7 @@ use box_wire::resp::Args;
 
 use super::db::{Db, event};
 use super::reply::Out;
-use super::{Ctx, Done, Error, OUT_OF_RANGE, SYNTAX, NO_KEY, is, parse};
+use super::{Ctx, Done, Error, NO_KEY, OUT_OF_RANGE, SYNTAX, is, parse};
 use crate::types::List;
 use crate::types::list::End;
 
@@ -345,10 +345,7 @@ pub fn rpoplpush(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 }
 
 /// The keys, the word behind them and the COUNT of `… numkeys key [key ...] WORD [COUNT n]`.
-pub fn numkeys_word_count(
-    args: Args<'_>,
-    at: usize,
-) -> Result<(Args<'_>, &[u8], usize), Error> {
+pub fn numkeys_word_count(args: Args<'_>, at: usize) -> Result<(Args<'_>, &[u8], usize), Error> {
     let count = parse::int_in(args.at(at), 1, i64::MAX, "ERR numkeys should be greater than 0")?;
     let behind = usize::try_from(count).ok().and_then(|count| count.checked_add(at + 1));
     let behind = behind.filter(|behind| *behind < args.len()).ok_or(SYNTAX)?;

@@ -31,8 +31,8 @@ pub fn float(text: &[u8]) -> Result<f64, Error> {
 
 /// A time-out in seconds with fractions, as milliseconds; 0 means for ever.
 pub fn timeout(text: &[u8]) -> Result<i64, Error> {
-    let seconds = double::parse(text)
-        .ok_or(Error::fixed("ERR timeout is not a float or out of range"))?;
+    let seconds =
+        double::parse(text).ok_or(Error::fixed("ERR timeout is not a float or out of range"))?;
     let ms = seconds * 1000.0;
     if ms > i64::MAX as f64 {
         return Err(Error::fixed("ERR timeout is out of range"));

@@ -55,8 +55,9 @@ impl Out {
     pub fn error(&mut self, error: &Error) {
         self.bytes.push(b'-');
         let text = error.0.strip_suffix(b"\r\n").unwrap_or(&error.0);
-        self.bytes
-            .extend(text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
+        self.bytes.extend(
+            text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }),
+        );
         self.raw(b"\r\n");
     }
 

@@ -196,10 +196,7 @@ fn intersection<'a>(
     Ok(common)
 }
 
-fn union<'a>(
-    db: &mut Db<'_>,
-    keys: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<Vec<u8>>, Error> {
+fn union<'a>(db: &mut Db<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Error> {
     let limits = db.limits;
     let mut sum = Set::Ints(box_wire::rdb::intset::IntSet::new());
     for key in keys {

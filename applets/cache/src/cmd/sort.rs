@@ -64,7 +64,8 @@ fn lookup(ctx: &mut Ctx<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> 
         return Some(element.to_vec());
     }
     let star = pattern.iter().position(|byte| *byte == b'*')?;
-    let arrow = pattern[star + 1..].windows(2).position(|pair| pair == b"->").map(|at| at + star + 1);
+    let arrow =
+        pattern[star + 1..].windows(2).position(|pair| pair == b"->").map(|at| at + star + 1);
     let arrow = arrow.filter(|at| at + 2 < pattern.len());
     let (key_part, field) = match arrow {
         Some(at) => (&pattern[..at], Some(&pattern[at + 2..])),

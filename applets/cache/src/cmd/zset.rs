@@ -58,8 +58,7 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, options: AddOptions, first: usize) -> 
     if options.if_absent && options.if_exists {
         return Err(Error::fixed("ERR XX and NX options at the same time are not compatible"));
     }
-    if (options.greater && options.less)
-        || (options.if_absent && (options.greater || options.less))
+    if (options.greater && options.less) || (options.if_absent && (options.greater || options.less))
     {
         return Err(Error::fixed(
             "ERR GT, LT, and/or NX options at the same time are not compatible",

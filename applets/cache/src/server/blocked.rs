@@ -66,9 +66,7 @@ impl Waiter {
 
     /// Takes the right to serve it, or to give it up.
     pub fn claim(&self) -> bool {
-        self.state
-            .compare_exchange(WAITING, CLAIMED, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.state.compare_exchange(WAITING, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Gives the right back: there was nothing for it.

@@ -138,7 +138,8 @@ fn sample(table: &crate::store::table::Table<Entry>, volatile: bool) -> Option<&
     if table.marked() == 0 {
         return None;
     }
-    (0..table.buckets().max(16)).find_map(|_| table.random().filter(|entry| entry.expiry().is_some()))
+    (0..table.buckets().max(16))
+        .find_map(|_| table.random().filter(|entry| entry.expiry().is_some()))
 }
 
 fn offer(pool: &mut Vec<Candidate>, score: u64, db: u32, key: &[u8]) {

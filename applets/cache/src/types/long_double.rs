@@ -257,7 +257,8 @@ impl Big {
     fn minus(&self, other: &Big) -> Big {
         let mut borrow = 0i64;
         let difference = self.0.iter().enumerate().map(|(at, limb)| {
-            let value = i64::from(*limb) - i64::from(other.0.get(at).copied().unwrap_or(0)) + borrow;
+            let value =
+                i64::from(*limb) - i64::from(other.0.get(at).copied().unwrap_or(0)) + borrow;
             borrow = value >> 32;
             value as u32
         });

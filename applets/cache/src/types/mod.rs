@@ -35,9 +35,27 @@ impl Object {
         match self {
             Object::Text(_) => 1,
             Object::List(list) => list.nodes(),
-            Object::Set(set) => if set.is_compact() { 1 } else { set.len() },
-            Object::Hash(hash) => if hash.is_compact() { 1 } else { hash.len() },
-            Object::Zset(zset) => if zset.is_compact() { 1 } else { zset.len() },
+            Object::Set(set) => {
+                if set.is_compact() {
+                    1
+                } else {
+                    set.len()
+                }
+            }
+            Object::Hash(hash) => {
+                if hash.is_compact() {
+                    1
+                } else {
+                    hash.len()
+                }
+            }
+            Object::Zset(zset) => {
+                if zset.is_compact() {
+                    1
+                } else {
+                    zset.len()
+                }
+            }
         }
     }
 

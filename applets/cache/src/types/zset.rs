@@ -129,9 +129,7 @@ impl Zset {
                 let at = pack.next(pack.find(member, pack.first(), 1)?)?;
                 Some(score_of(pack.get(at)))
             }
-            Zset::Indexed(indexed) => {
-                indexed.table.find(hash::of(member), member).map(Pair::score)
-            }
+            Zset::Indexed(indexed) => indexed.table.find(hash::of(member), member).map(Pair::score),
         }
     }
 
@@ -429,7 +427,9 @@ mod tests {
         }
         assert_eq!(tree.pairs(), pack.pairs());
         let bound = |score, exclusive| ScoreBound { score, exclusive };
-        for (a, b) in [(bound(1.0, true), bound(9.0, false)), (bound(3.25, false), bound(3.25, false))] {
+        for (a, b) in
+            [(bound(1.0, true), bound(9.0, false)), (bound(3.25, false), bound(3.25, false))]
+        {
             assert_eq!(tree.score_range(a, b), pack.score_range(a, b));
         }
         tree.remove_range(5, 30);

@@ -50,8 +50,9 @@ impl Compiler<'_> {
         let mut places: Vec<Option<usize>> = vec![None; table.columns.len()];
         let mut rowid = None;
         if insert.columns.is_empty() && source.is_some() {
-            let open: Vec<usize> =
-                (0..table.columns.len()).filter(|n| table.columns[*n].generated.is_none()).collect();
+            let open: Vec<usize> = (0..table.columns.len())
+                .filter(|n| table.columns[*n].generated.is_none())
+                .collect();
             if given != open.len() {
                 return Err(Error::new(format!(
                     "table {} has {} columns but {given} values were supplied",
@@ -136,11 +137,8 @@ impl Compiler<'_> {
     }
 
     fn upsert(&mut self, upsert: &ast::Upsert, table: &Rc<Table>, alias: &Name) -> Result<Upsert> {
-        let target = if upsert.target.is_empty() {
-            None
-        } else {
-            Some(find_target(upsert, table)?)
-        };
+        let target =
+            if upsert.target.is_empty() { None } else { Some(find_target(upsert, table)?) };
         let Some((set, filter)) = &upsert.update else {
             return Ok(Upsert { target, update: None });
         };
@@ -412,9 +410,9 @@ fn find_target(upsert: &ast::Upsert, table: &Table) -> Result<Option<Name>> {
     let fits = |index: &Rc<crate::schema::Index>| {
         index.unique
             && index.key_columns == wanted.len()
-            && index.columns[..index.key_columns].iter().all(
-                |c| matches!(c.part, IndexPart::Column(at) if wanted.contains(&at)),
-            )
+            && index.columns[..index.key_columns]
+                .iter()
+                .all(|c| matches!(c.part, IndexPart::Column(at) if wanted.contains(&at)))
             && (index.filter.is_none() || upsert.target_filter.is_some())
     };
     table

@@ -107,8 +107,14 @@ struct CteEntry {
 enum CteKind {
     Plain,
     /// Being compiled: a reference reads the rows of the last step.
-    Recursing { id: usize, columns: Vec<(Name, Affinity)> },
-    Compiled { plan: Rc<Select>, cache: usize },
+    Recursing {
+        id: usize,
+        columns: Vec<(Name, Affinity)>,
+    },
+    Compiled {
+        plan: Rc<Select>,
+        cache: usize,
+    },
 }
 
 /// The name that a scope source shows for OLD and NEW rows.
@@ -189,9 +195,9 @@ impl<'c> Compiler<'c> {
 
     /// Finds a table by its name.
     fn find_table(&self, name: &QualifiedName) -> Result<Rc<Table>> {
-        self.catalog.table(self.trigger_schema(name).as_deref(), &name.name).ok_or_else(|| {
-            Error::new(format!("no such table: {}", shown(name)))
-        })
+        self.catalog
+            .table(self.trigger_schema(name).as_deref(), &name.name)
+            .ok_or_else(|| Error::new(format!("no such table: {}", shown(name))))
     }
 
     fn trigger_schema(&self, name: &QualifiedName) -> Option<Name> {

@@ -11,8 +11,8 @@ mod trigger;
 mod update;
 mod writer;
 
-pub use trigger::Program;
 pub(crate) use constraint::unique_message;
+pub use trigger::Program;
 pub(crate) use writer::{Writer, index_exprs};
 
 use crate::error::Result;

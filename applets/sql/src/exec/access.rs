@@ -309,7 +309,8 @@ impl Exec<'_> {
             });
             prepare_slot(frame, slot, table);
         }
-        let mut walk = IndexWalk { exec: self, table, access, cursor: &mut cursor, rows: rows.as_mut(), slot };
+        let mut walk =
+            IndexWalk { exec: self, table, access, cursor: &mut cursor, rows: rows.as_mut(), slot };
         let result = walk.run(frame, each);
         cursors.index = Some(cursor);
         cursors.table = rows;
@@ -336,8 +337,7 @@ impl Exec<'_> {
         let mut cursor = self.table_cursor(table)?;
         let payload = table.without_rowid || source.used.iter().any(|u| *u);
         let mut key = Vec::new();
-        let mut walk =
-            Walk { exec: self, table, cursor: &mut cursor, slot: level.slot, payload };
+        let mut walk = Walk { exec: self, table, cursor: &mut cursor, slot: level.slot, payload };
         walk.scan(false, &mut own, &mut |own| {
             if self.inner_key(keys, own, &mut key)? {
                 let Slot::Record(record) = &own.slots[level.slot] else {
@@ -612,7 +612,11 @@ impl Walk<'_, '_> {
                     Some(open)
                 } else {
                     let up = v.ceil();
-                    if up == v && !bound.inclusive { (up as i64).checked_add(1) } else { Some(up as i64) }
+                    if up == v && !bound.inclusive {
+                        (up as i64).checked_add(1)
+                    } else {
+                        Some(up as i64)
+                    }
                 }
             }
             Value::Real(v) => {

@@ -70,11 +70,7 @@ pub struct Exec<'a> {
 }
 
 impl<'a> Exec<'a> {
-    pub fn new(
-        connection: &'a Connection,
-        catalog: Rc<Catalog>,
-        params: &'a [Owned],
-    ) -> Exec<'a> {
+    pub fn new(connection: &'a Connection, catalog: Rc<Catalog>, params: &'a [Owned]) -> Exec<'a> {
         Exec {
             connection,
             catalog,

@@ -184,9 +184,8 @@ impl Exec<'_> {
         mut limits: Limits,
         sink: &mut Sink<'_>,
     ) -> Result<Flow> {
-        let all = |arms: &[(CompoundOp, Select)]| {
-            arms.iter().all(|(op, _)| *op == CompoundOp::UnionAll)
-        };
+        let all =
+            |arms: &[(CompoundOp, Select)]| arms.iter().all(|(op, _)| *op == CompoundOp::UnionAll);
         let distinct = !all(&plan.steps);
         let mut queue = Queue {
             seen: distinct.then(HashSet::default),

@@ -247,9 +247,9 @@ impl Parser<'_> {
                 }
             }
             Tok::Int | Tok::Float | Tok::Str | Tok::Blob => self.term()?,
-            Tok::Kw(
-                Kw::Null | Kw::CurrentDate | Kw::CurrentTime | Kw::CurrentTimestamp,
-            ) => self.term()?,
+            Tok::Kw(Kw::Null | Kw::CurrentDate | Kw::CurrentTime | Kw::CurrentTimestamp) => {
+                self.term()?
+            }
             _ if self.is_id(0) => {
                 let name = self.name()?;
                 Expr::Literal(crate::ast::Literal::Text(name.as_bytes().into()))

@@ -146,9 +146,7 @@ impl<'a> Parser<'a> {
         let text = String::from_utf8_lossy(self.text(token)).into_owned();
         match token.tok {
             Tok::End => Error::new("incomplete input"),
-            Tok::Illegal => {
-                Error::new(format!("unrecognized token: \"{text}\"")).at(token.start)
-            }
+            Tok::Illegal => Error::new(format!("unrecognized token: \"{text}\"")).at(token.start),
             _ => Error::new(format!("near \"{text}\": syntax error")).at(token.start),
         }
     }

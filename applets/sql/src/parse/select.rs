@@ -63,8 +63,7 @@ impl Parser<'_> {
             }
             rest.push((op, self.core()?));
         }
-        let mut select =
-            Select { with, first, rest, order_by: vec![], limit: None, offset: None };
+        let mut select = Select { with, first, rest, order_by: vec![], limit: None, offset: None };
         let last = select.rest.last().map_or(&select.first, |(_, core)| core);
         let values = matches!(last, SelectCore::Values(_));
         if self.is(Kw::Order) && !values {
@@ -236,8 +235,7 @@ impl Parser<'_> {
         } else {
             let name = self.qualified_name()?;
             if self.eat(Tok::LParen) {
-                let args =
-                    if self.peek() == Tok::RParen { vec![] } else { self.list(Self::expr)? };
+                let args = if self.peek() == Tok::RParen { vec![] } else { self.list(Self::expr)? };
                 self.expect(Tok::RParen)?;
                 FromSource::Function(name, args)
             } else {

@@ -78,10 +78,7 @@ fn check_table(
                 let fields: Vec<Field<'_>> = entry.iter().map(Value::as_field).collect();
                 let index = &mut writer.indexes[n];
                 if !index.cursor.seek_key(&fields, crate::btree::Seek::Eq)? {
-                    messages.push(format!(
-                        "row {number} missing from index {}",
-                        index.index.name
-                    ));
+                    messages.push(format!("row {number} missing from index {}", index.index.name));
                 }
             }
         }

@@ -238,7 +238,12 @@ impl<'a> RowWriter<'a> {
         out.extend_from_slice(&layout.row_separator);
     }
 
-    fn separated(&self, out: &mut Vec<u8>, row: &[Value<'_>], write: impl Fn(&mut Vec<u8>, &Value<'_>)) {
+    fn separated(
+        &self,
+        out: &mut Vec<u8>,
+        row: &[Value<'_>],
+        write: impl Fn(&mut Vec<u8>, &Value<'_>),
+    ) {
         for (index, value) in row.iter().enumerate() {
             if index > 0 {
                 out.extend_from_slice(&self.layout.column_separator);

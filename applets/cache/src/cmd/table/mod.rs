@@ -232,9 +232,8 @@ pub fn lookup(name: &[u8], sub: Option<&[u8]>) -> Found {
     match sub {
         Some(sub) if !row.command.subs.is_empty() => {
             let mut subs = number + 1..=number + row.command.subs.len();
-            let is = |at: &usize| {
-                index().rows[*at].command.name.as_bytes().eq_ignore_ascii_case(sub)
-            };
+            let is =
+                |at: &usize| index().rows[*at].command.name.as_bytes().eq_ignore_ascii_case(sub);
             subs.find(is).map_or(Found::NoSub(number), Found::Row)
         }
         _ => Found::Row(number),
