@@ -206,3 +206,38 @@ fn crun_gives_the_process_the_same_standing() {
     };
     assert_eq!(without_home(&ours), without_home(&theirs));
 }
+
+/// A container manager that knows nothing of box calls it by the incumbent's command line.
+#[test]
+fn podman_runs_containers_through_it() {
+    let Some(engine) = Engine::new() else { return };
+    let Some(podman) = oracle("podman") else { return };
+    let link = engine.path("runc");
+    std::os::unix::fs::symlink(bx().path(), &link).unwrap();
+    let archive = engine.path("root.tar");
+    let mut pack = std::process::Command::new("tar");
+    pack.arg("-C").arg(engine.rootfs()).arg("-cf").arg(&archive).arg(".");
+    assert!(pack.status().unwrap().success());
+    let call = |args: &[&str]| {
+        let mut command = std::process::Command::new(&podman);
+        command.arg("--runtime").arg(&link).args(["--cgroup-manager", "cgroupfs"]);
+        command.args(["--events-backend", "file"]);
+        command.arg("--root").arg(engine.path("p-root")).arg("--runroot").arg(engine.path("p-run"));
+        command.args(args);
+        Ran::feed(command, "")
+    };
+    let options =
+        ["--ulimit", "nofile=4096:4096", "--ulimit", "nproc=20000:20000", "--network", "none"];
+    let run = |first: &[&str], last: &[&str]| call(&[first, &options, last].concat());
+    call(&["import", archive.to_str().unwrap(), "bb"]).succeeds();
+    run(&["run", "--rm"], &["bb", "echo", "hi"]).succeeds().stdout("hi\n");
+    run(&["run", "--rm"], &["bb", "nope"]).fails(127);
+    let limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || echo 20971520";
+    run(&["run", "--rm", "-m", "20m"], &["bb", "sh", "-c", limit]).succeeds().stdout("20971520\n");
+    run(&["run", "-d", "--name", "one"], &["bb", "sleep", "100"]).succeeds();
+    call(&["exec", "one", "sh", "-c", "exit 4"]).fails(4);
+    call(&["stop", "-t", "0", "one"]).succeeds();
+    call(&["rm", "one"]).succeeds();
+    // podman leaves its graph folder mounted.
+    drop(std::process::Command::new("umount").arg(engine.path("p-root/overlay")).output());
+}

@@ -121,14 +121,11 @@ pub fn permitted_capabilities() -> io::Result<Capabilities> {
 /// # Errors
 /// The kernel's refusal (needs CAP_SETPCAP).
 pub fn limit_bounding_set(keep: Capabilities) -> io::Result<()> {
-    for number in 0..64u64 {
-        match prctl(libc::PR_CAPBSET_READ, number, 0) {
-            Err(_) => break,
-            Ok(1) if keep >> number & 1 == 0 => {
-                prctl(libc::PR_CAPBSET_DROP, number, 0)?;
-            }
-            Ok(_) => {}
-        }
+    for number in (0..64u64).filter(|number| keep >> number & 1 == 0) {
+        match prctl(libc::PR_CAPBSET_DROP, number, 0) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
+            outcome => outcome?,
+        };
     }
     Ok(())
 }
