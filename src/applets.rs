@@ -53,6 +53,17 @@ pub static APPLETS: &[Applet] = &[
         sigpipe: SigPipe::Ignore,
         heap: Heap::Mimalloc,
     },
+    #[cfg(feature = "cache")]
+    Applet {
+        name: "cache-check",
+        about: "Check the files of a cache server, and repair append-only files",
+        aliases: &[],
+        imitates: &["redis-check-rdb", "redis-check-aof", "valkey-check-rdb", "valkey-check-aof"],
+        command: box_cache::check::cli::command,
+        run: box_cache::check,
+        sigpipe: SigPipe::Die,
+        heap: Heap::System,
+    },
     #[cfg(feature = "sql")]
     Applet {
         name: "sql",

@@ -44,7 +44,7 @@ fn results_have_the_shape_of_redis_benchmarks() {
         &["-n", "300", "-t", "set,lrange_100", "-c", "5"],
         &["-n", "300", "-t", "PING,mset", "-c", "5", "--threads", "2"],
         &["-n", "100", "-r", "10", "-q", "lpush", "foo", "__rand_int__"],
-        &["-n", "100", "--csv", "-3", "--dbnum", "2", "-P", "4", "get", "x"],
+        &["-n", "5000", "--csv", "-3", "--dbnum", "2", "-P", "4", "get", "x"],
         &["-n", "20", "-c", "2", "-q", "-k", "0", "-t", "get"],
     ] {
         let args = [&["-p", &port][..], args].concat();

@@ -1,13 +1,15 @@
 //! `box cache` end to end: the real binary against real clients, files and peers.
 
 mod benchmark;
+mod check;
 mod client;
+mod clients;
+mod differential;
+mod persistence;
+mod server;
+mod support;
 
-use box_harness::Bin;
-
-fn bx() -> Bin {
-    Bin::new(env!("CARGO_BIN_EXE_box"))
-}
+use support::bx;
 
 #[test]
 fn help_is_shown_on_standard_output() {

@@ -39,7 +39,7 @@ fn seeds() -> Vec<(LinkType, Vec<u8>)> {
             continue;
         };
         for _ in 0..12 {
-            let Ok(Some(packet)) = file.next() else { break };
+            let Ok(Some(packet)) = file.read() else { break };
             seeds.push((packet.link_type, packet.bytes.to_vec()));
         }
     }

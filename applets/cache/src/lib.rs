@@ -31,6 +31,7 @@
 //! - A waiter is claimed before it is served or given up.
 
 pub mod benchmark;
+pub mod check;
 pub mod cli;
 pub mod client;
 
@@ -70,4 +71,12 @@ pub fn client(invocation: Invocation) -> Outcome {
 /// What the benchmark could not do.
 pub fn benchmark(invocation: Invocation) -> Outcome {
     benchmark::run(&invocation)
+}
+
+/// Runs `box cache-check`.
+///
+/// # Errors
+/// A file that cannot be opened.
+pub fn check(invocation: Invocation) -> Outcome {
+    check::run(&invocation)
 }

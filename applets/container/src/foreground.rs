@@ -59,16 +59,13 @@ pub fn wait(process: BorrowedFd<'_>, terminal: Option<OwnedFd>) -> Result<Ended,
                 }
                 (SIGNALS, terminal) => pass_signals(signals.as_fd(), process, terminal.as_ref())?,
                 (INPUT, Some(terminal)) => {
-                    if !copy(stdin.as_fd(), terminal.as_fd())? {
-                        poller.remove(stdin.as_fd())?;
-                    }
+                    let more = copy(stdin.as_fd(), terminal.as_fd())?;
+                    more.then_some(()).map_or_else(|| poller.remove(stdin.as_fd()), Ok)?;
                 }
                 (TERMINAL, Some(terminal)) => {
                     // The last user of the other end is gone: EIO.
-                    if !copy(terminal.as_fd(), io::stdout().as_fd()).unwrap_or(false) {
-                        poller.remove(terminal.as_fd())?;
-                        open = false;
-                    }
+                    open = copy(terminal.as_fd(), io::stdout().as_fd()).unwrap_or(false);
+                    open.then_some(()).map_or_else(|| poller.remove(terminal.as_fd()), Ok)?;
                 }
                 _ => {}
             }

@@ -256,8 +256,8 @@ pub fn parse(program: &str, words: &[OsString]) -> Result<Settings, Misuse> {
             }
             settings.apply(option, value.unwrap_or_default())?;
         } else if word.len() > 1 && word.starts_with('-') {
-            let mut letters = word.char_indices().skip(1);
-            while let Some((at, letter)) = letters.next() {
+            let letters = word.char_indices().skip(1);
+            for (at, letter) in letters {
                 let option = &word[at..at + letter.len_utf8()];
                 if WITH_VALUE.contains(letter) {
                     let rest = &word[at + letter.len_utf8()..];

@@ -25,7 +25,7 @@ use crate::time::stamp::Stamp;
 const ANY: &str = "any";
 const BLOCK_LEN: u32 = 1 << 20;
 /// The ring has this many blocks unless `-B` says otherwise.
-const BLOCKS: u32 = 16;
+const BLOCKS: u32 = 8;
 const MAX_BLOCKS: u32 = 2048;
 /// A block that is not full is handed over after this time, and sooner where someone watches.
 const RETIRE_MS: u32 = 50;

@@ -283,7 +283,7 @@ fn read_file(
     program: Option<&Program>,
     session: &mut Session,
 ) -> Result<Flow, ReadError> {
-    while let Some(packet) = file.next().map_err(ReadError::File)? {
+    while let Some(packet) = file.read().map_err(ReadError::File)? {
         if let Some(program) = program
             && program.run(packet.bytes, packet.wire_len) == 0
         {

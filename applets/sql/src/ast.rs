@@ -124,13 +124,32 @@ pub enum Expr {
     Unary(Unary, Box<Expr>),
     Binary(Binary, Box<Expr>, Box<Expr>),
     /// `LIKE`, `GLOB`, `MATCH`, `REGEXP`: calls of the function of that name.
-    Like { function: &'static str, not: bool, lhs: Box<Expr>, rhs: Box<Expr>, escape: Option<Box<Expr>> },
-    Between { not: bool, value: Box<Expr>, low: Box<Expr>, high: Box<Expr> },
-    In { not: bool, value: Box<Expr>, set: InSet },
+    Like {
+        function: &'static str,
+        not: bool,
+        lhs: Box<Expr>,
+        rhs: Box<Expr>,
+        escape: Option<Box<Expr>>,
+    },
+    Between {
+        not: bool,
+        value: Box<Expr>,
+        low: Box<Expr>,
+        high: Box<Expr>,
+    },
+    In {
+        not: bool,
+        value: Box<Expr>,
+        set: InSet,
+    },
     Cast(Box<Expr>, Name),
     Collate(Box<Expr>, Name),
     Call(Box<Call>),
-    Case { operand: Option<Box<Expr>>, whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Case {
+        operand: Option<Box<Expr>>,
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     Exists(Box<Select>),
     Subquery(Box<Select>),
     /// `(a, b)`

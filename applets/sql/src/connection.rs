@@ -7,7 +7,6 @@
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -104,7 +103,7 @@ pub struct Connection {
     pub flags: Flags,
     /// What `PRAGMA cache_size` answers.
     pub cache_size: Cell<i64>,
-    interrupted: Arc<AtomicBool>,
+    interrupted: Cell<Option<&'static AtomicBool>>,
     random: Cell<u64>,
     busy_timeout: Cell<Duration>,
     /// Foreign keys that were broken for the time being.
@@ -118,11 +117,8 @@ impl Connection {
     /// # Errors
     /// `unable to open database file`.
     pub fn open(path: &Path, open: Open) -> Result<Connection> {
-        let options = OpenOptions {
-            read_only: open.readonly,
-            create: open.create,
-            ..OpenOptions::default()
-        };
+        let options =
+            OpenOptions { read_only: open.readonly, create: open.create, ..OpenOptions::default() };
         let store = open_store(path, &options)?;
         let memory = path.as_os_str().is_empty() || path == Path::new(":memory:");
         let main = Database {
@@ -150,7 +146,7 @@ impl Connection {
             last_rowid: Cell::new(0),
             flags: Flags::default(),
             cache_size: Cell::new(-2000),
-            interrupted: Arc::default(),
+            interrupted: Cell::new(None),
             random: Cell::new(seed | 1),
             busy_timeout: Cell::new(Duration::ZERO),
             deferred: RefCell::new(vec![]),
@@ -158,13 +154,13 @@ impl Connection {
         })
     }
 
-    /// What a signal handler sets to stop the running statement.
-    pub fn interrupt_flag(&self) -> Arc<AtomicBool> {
-        self.interrupted.clone()
+    /// A signal handler sets `flag` to stop the running statement.
+    pub fn stop_on(&self, flag: &'static AtomicBool) {
+        self.interrupted.set(Some(flag));
     }
 
     pub fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::Relaxed)
+        self.interrupted.get().is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
     pub fn foreign_keys(&self) -> bool {
@@ -313,8 +309,7 @@ impl Connection {
     }
 
     fn each_store(&self, mut each: impl FnMut(&Store) -> Result<()>) -> Result<()> {
-        let stores: Vec<Store> =
-            self.databases.borrow().iter().map(|d| d.store.clone()).collect();
+        let stores: Vec<Store> = self.databases.borrow().iter().map(|d| d.store.clone()).collect();
         stores.iter().try_for_each(&mut each)
     }
 
@@ -469,7 +464,9 @@ impl Connection {
         values: &[Owned],
         handler: &mut dyn Handler,
     ) -> Result<()> {
-        self.interrupted.store(false, Ordering::Relaxed);
+        if let Some(flag) = self.interrupted.get() {
+            flag.store(false, Ordering::Relaxed);
+        }
         self.run(&statement.stmt, &statement.text, values, handler)
     }
 

@@ -50,7 +50,14 @@ impl Master {
     }
 
     /// Adds a row.
-    fn add(&mut self, kind: &str, name: &str, table: &str, root: u32, sql: Option<&[u8]>) -> Result<()> {
+    fn add(
+        &mut self,
+        kind: &str,
+        name: &str,
+        table: &str,
+        root: u32,
+        sql: Option<&[u8]>,
+    ) -> Result<()> {
         let row = [
             Value::text(kind),
             Value::text(name),
@@ -122,6 +129,13 @@ enum Change {
     Delete,
 }
 
+/// Where the bare name of the object stands in a CREATE statement.
+fn name_offset(kind: &str, text: &[u8]) -> usize {
+    let stored = stored_sql(kind, text);
+    let name = stored.get("CREATE ".len() + kind.len() + 1..).unwrap_or_default();
+    memchr::memmem::rfind(text, name).unwrap_or(0)
+}
+
 /// The text of a CREATE statement as the schema keeps it: `CREATE kind ` and all from the bare name
 /// of the object on.
 fn stored_sql(kind: &str, text: &[u8]) -> Vec<u8> {
@@ -133,10 +147,7 @@ fn stored_sql(kind: &str, text: &[u8]) -> Vec<u8> {
     };
     let mut token = next();
     // Behind the word that says what is created stands the name, perhaps after IF NOT EXISTS.
-    while !matches!(
-        token.tok,
-        Tok::Kw(Kw::Table | Kw::Index | Kw::View | Kw::Trigger) | Tok::End
-    ) {
+    while !matches!(token.tok, Tok::Kw(Kw::Table | Kw::Index | Kw::View | Kw::Trigger) | Tok::End) {
         token = next();
     }
     token = next();
@@ -154,8 +165,7 @@ fn stored_sql(kind: &str, text: &[u8]) -> Vec<u8> {
     let mut end = token.end;
     while !matches!(token.tok, Tok::End) {
         let following = lex::next(text, token.end);
-        let last = following.tok == Tok::Semi
-            && lex::next(text, following.end).tok == Tok::End;
+        let last = following.tok == Tok::Semi && lex::next(text, following.end).tok == Tok::End;
         if last || following.tok == Tok::End {
             break;
         }

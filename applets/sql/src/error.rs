@@ -10,8 +10,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 /// SQLITE_ERROR: the text of the statement is at fault.
 pub const ERROR: i32 = 1;
-/// SQLITE_ABORT: the statement was rolled back under a running query.
-pub const ABORT: i32 = 4;
 /// SQLITE_INTERRUPT.
 pub const INTERRUPT: i32 = 9;
 /// SQLITE_CONSTRAINT.

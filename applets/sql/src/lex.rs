@@ -270,7 +270,7 @@ pub fn next(sql: &[u8], mut at: usize) -> Token {
         }
         b'x' | b'X' if byte(at + 1) == b'\'' => {
             let end = run(sql, at + 2, |b| b.is_ascii_hexdigit());
-            if byte(end) == b'\'' && (end - at) % 2 == 0 {
+            if byte(end) == b'\'' && (end - at).is_multiple_of(2) {
                 return token(Tok::Blob, end + 1);
             }
             let end = run(sql, end, |b| b != b'\'');
@@ -352,11 +352,13 @@ pub fn complete(sql: &[u8]) -> bool {
         at = token.end;
         let open = token.tok == Tok::Illegal && token.end >= sql.len();
         state = match (state, token.tok) {
-            (state, Tok::End) => return state == State::Start && !unclosed_comment(sql, token.start),
+            (state, Tok::End) => {
+                return state == State::Start && !unclosed_comment(sql, token.start);
+            }
             (_, Tok::Illegal) if open => State::Normal,
             (State::Semi, Tok::Kw(Kw::End)) => State::End,
             (State::End, Tok::Semi) => State::Start,
-            (State::Trigger | State::Semi | State::End, Tok::Semi) => State::Semi,
+            (State::Trigger | State::Semi, Tok::Semi) => State::Semi,
             (State::Trigger | State::Semi | State::End, _) => State::Trigger,
             (_, Tok::Semi) => State::Start,
             (State::Invalid | State::Start, Tok::Kw(Kw::Explain)) => State::Explain,

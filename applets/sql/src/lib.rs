@@ -54,3 +54,9 @@ use box_kit::{Invocation, Outcome};
 pub fn run(invocation: Invocation, _tables: &'static [box_table::Opener]) -> Outcome {
     shell::run(&invocation)
 }
+
+/// Whether a text begins with a statement, or with nothing but blanks: the parser's own verdict,
+/// for those who feed it anything.
+pub fn parses(sql: &[u8]) -> bool {
+    parse::statement(sql).is_ok()
+}

@@ -44,7 +44,10 @@ pub enum Expr {
     Param(usize),
     Column(ColumnRef),
     /// A result of aggregation or of a window, `up` frames up.
-    Reg { up: u16, reg: u16 },
+    Reg {
+        up: u16,
+        reg: u16,
+    },
     Minus(Box<Expr>),
     /// Unary plus: the value without affinity or index.
     Plus(Box<Expr>),
@@ -57,16 +60,34 @@ pub enum Expr {
     Compare(Binary, Box<Expr>, Box<Expr>, Comparison),
     Arith(Binary, Box<Expr>, Box<Expr>),
     Concat(Box<Expr>, Box<Expr>),
-    InList { not: bool, value: Box<Expr>, list: Vec<Expr>, how: Comparison, constant: Option<usize> },
-    InSelect { not: bool, values: Vec<Expr>, plan: Rc<SubPlan>, how: Vec<Comparison> },
+    InList {
+        not: bool,
+        value: Box<Expr>,
+        list: Vec<Expr>,
+        how: Comparison,
+        constant: Option<usize>,
+    },
+    InSelect {
+        not: bool,
+        values: Vec<Expr>,
+        plan: Rc<SubPlan>,
+        how: Vec<Comparison>,
+    },
     Cast(Box<Expr>, Affinity),
     /// A key converted as the comparison that it stands for converts.
     Convert(Box<Expr>, Affinity),
     Collate(Box<Expr>, Collation),
-    Call { function: &'static Scalar, args: Vec<Expr>, collation: Collation },
+    Call {
+        function: &'static Scalar,
+        args: Vec<Expr>,
+        collation: Collation,
+    },
     Coalesce(Vec<Expr>),
     /// `iif`, `CASE`: whens, otherwise.
-    Case { whens: Vec<(Expr, Expr)>, otherwise: Option<Box<Expr>> },
+    Case {
+        whens: Vec<(Expr, Expr)>,
+        otherwise: Option<Box<Expr>>,
+    },
     /// `CASE operand WHEN`: the operand is computed once.
     CaseOf {
         operand: Box<Expr>,
@@ -79,7 +100,12 @@ pub enum Expr {
     Row(Vec<Expr>),
     /// A subquery of several columns, as a row value.
     RowSelect(Rc<SubPlan>),
-    RowCompare { op: Binary, left: Box<Expr>, right: Box<Expr>, how: Vec<Comparison> },
+    RowCompare {
+        op: Binary,
+        left: Box<Expr>,
+        right: Box<Expr>,
+        how: Vec<Comparison>,
+    },
     /// Column `n` of a subquery's only row: `SET (a, b) = (SELECT ...)`.
     RowField(Rc<SubPlan>, usize),
     Raise(Raise, Option<Box<Expr>>),
@@ -187,11 +213,19 @@ pub struct Source {
 pub enum SourceKind {
     Table(Rc<Table>),
     /// A subquery; rows kept under `cache` while the statement runs where it is not correlated.
-    Select { plan: Rc<Select>, cache: Option<usize> },
+    Select {
+        plan: Rc<Select>,
+        cache: Option<usize>,
+    },
     /// The rows that a recursive table got last.
-    Recursion { id: usize },
+    Recursion {
+        id: usize,
+    },
     /// A table-valued function.
-    Function { function: &'static crate::func::TableFn, args: Vec<Expr> },
+    Function {
+        function: &'static crate::func::TableFn,
+        args: Vec<Expr>,
+    },
 }
 
 /// One loop of a join.
@@ -221,13 +255,21 @@ pub struct Bound {
 /// How the rows of a source are found.
 #[derive(Debug)]
 pub enum Access {
-    Scan { desc: bool },
+    Scan {
+        desc: bool,
+    },
     RowidEq(Expr),
     RowidIn(Box<InTerm>),
-    RowidRange { low: Option<Bound>, high: Option<Bound>, desc: bool },
+    RowidRange {
+        low: Option<Bound>,
+        high: Option<Bound>,
+        desc: bool,
+    },
     Index(Box<IndexAccess>),
     /// A hash table over the source, made once: equal keys in the order of the scan.
-    Hash { keys: Vec<HashKey> },
+    Hash {
+        keys: Vec<HashKey>,
+    },
 }
 
 /// `value = column` for a hash table.
@@ -344,7 +386,6 @@ pub struct Insert {
     pub upserts: Vec<Upsert>,
     pub returning: Vec<Expr>,
     pub outputs: Vec<Output>,
-    pub view: bool,
 }
 
 /// Where a column of an inserted row comes from.
@@ -356,6 +397,7 @@ pub enum ColumnSource {
 
 /// `ON CONFLICT DO`
 #[derive(Debug)]
+#[allow(clippy::type_complexity)]
 pub struct Upsert {
     /// The index whose conflict it answers; `None` inside: the rowid; `None`: any.
     pub target: Option<Option<Name>>,
@@ -374,7 +416,6 @@ pub struct Update {
     pub key: usize,
     pub returning: Vec<Expr>,
     pub outputs: Vec<Output>,
-    pub view: bool,
 }
 
 /// `DELETE`
@@ -387,5 +428,4 @@ pub struct Delete {
     pub truncate: bool,
     pub returning: Vec<Expr>,
     pub outputs: Vec<Output>,
-    pub view: bool,
 }

@@ -70,7 +70,9 @@ pub fn run_on(
                 })
                 .collect(),
         },
-        "table_info" | "table_xinfo" => table_info(connection, schema, text, lower.ends_with("xinfo"))?,
+        "table_info" | "table_xinfo" => {
+            table_info(connection, schema, text, lower.ends_with("xinfo"))?
+        }
         "table_list" => table_list(connection)?,
         "index_list" => index_list(connection, schema, text)?,
         "index_info" | "index_xinfo" => {
@@ -429,15 +431,9 @@ fn table_list(connection: &Connection) -> Result<Answer> {
     Ok(Answer { columns: vec!["schema", "name", "type", "ncol", "wr", "strict"], rows })
 }
 
-fn index_list(
-    connection: &Connection,
-    schema: Option<&str>,
-    name: Option<&str>,
-) -> Result<Answer> {
-    let mut answer = Answer {
-        columns: vec!["seq", "name", "unique", "origin", "partial"],
-        rows: vec![],
-    };
+fn index_list(connection: &Connection, schema: Option<&str>, name: Option<&str>) -> Result<Answer> {
+    let mut answer =
+        Answer { columns: vec!["seq", "name", "unique", "origin", "partial"], rows: vec![] };
     let Some(table) = table_of(connection, schema, name)? else { return Ok(answer) };
     for index in table.indexes.iter().chain(&table.primary) {
         let origin = match index.origin {
@@ -477,9 +473,7 @@ fn index_info(
     let shown = if all { index.columns.len() } else { index.key_columns };
     for (n, column) in index.columns[..shown].iter().enumerate() {
         let (cid, name) = match &column.part {
-            IndexPart::Column(at) => {
-                (*at as i64, Value::text(table.columns[*at].name.as_bytes()))
-            }
+            IndexPart::Column(at) => (*at as i64, Value::text(table.columns[*at].name.as_bytes())),
             IndexPart::Rowid => (-1, Value::Null),
             IndexPart::Expr(_) => (-2, Value::Null),
         };

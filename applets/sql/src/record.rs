@@ -453,6 +453,16 @@ fn class(field: Field<'_>) -> u8 {
     }
 }
 
+/// An integer of serial type 1 to 6, 8 or 9.
+#[inline(always)]
+fn short_int(serial: u64, bytes: &[u8]) -> Result<i64> {
+    match serial {
+        1 => bytes.first().map(|byte| i64::from(*byte as i8)).ok_or(Error::Corrupt),
+        8 | 9 => Ok(serial as i64 - 8),
+        _ => decode_int(bytes.get(..serial_len(serial) as usize)),
+    }
+}
+
 #[cold]
 fn long_header(record: &[u8]) -> Result<(usize, usize)> {
     let (len, at) = read_varint(record).ok_or(Error::Corrupt)?;
@@ -495,10 +505,12 @@ impl KeyInfo {
                 }
             };
             let value = record.get(value_at..).ok_or(Error::Corrupt)?;
-            let field = decode(serial, value)?;
-            let order = match (field, *key) {
-                (Field::Int(stored), Field::Int(key)) => stored.cmp(&key),
-                (field, key) => compare_fields(field, key, column.collation, self.encoding),
+            let order = match (serial, *key) {
+                (1..=6 | 8 | 9, Field::Int(key)) => short_int(serial, value)?.cmp(&key),
+                (_, key) => {
+                    let field = decode(serial, value)?;
+                    compare_fields(field, key, column.collation, self.encoding)
+                }
             };
             if order.is_ne() {
                 return Ok(if column.desc { order.reverse() } else { order });

@@ -213,9 +213,8 @@ impl Schema {
         for index in indexes {
             auto += 1;
             let wanted = format!("sqlite_autoindex_{name}_{auto}");
-            let found = entries.iter().find(|e| {
-                e.kind == "index" && e.name.eq_ignore_ascii_case(&wanted)
-            });
+            let found =
+                entries.iter().find(|e| e.kind == "index" && e.name.eq_ignore_ascii_case(&wanted));
             let mut index = (*index).clone();
             if let Some(found) = found {
                 index.name = found.name.as_str().into();
@@ -585,9 +584,12 @@ impl Builder<'_> {
             // The same columns again make no second index.
             let same = |other: &Rc<Index>| {
                 other.key_columns == index.key_columns
-                    && other.columns.iter().zip(&index.columns).take(index.key_columns).all(
-                        |(a, b)| a.part == b.part && a.collation == b.collation,
-                    )
+                    && other
+                        .columns
+                        .iter()
+                        .zip(&index.columns)
+                        .take(index.key_columns)
+                        .all(|(a, b)| a.part == b.part && a.collation == b.collation)
             };
             let is_primary = table.primary.as_ref().is_some_and(same);
             match table.indexes.iter().position(same) {
@@ -709,9 +711,8 @@ fn build_index(
     }
     let key_columns = columns.len();
     for column in table.row_key() {
-        let known = columns
-            .iter()
-            .any(|c| c.part == column.part && c.collation == column.collation);
+        let known =
+            columns.iter().any(|c| c.part == column.part && c.collation == column.collation);
         if !known {
             columns.push(IndexColumn { desc: false, ..column });
         }
@@ -771,7 +772,9 @@ fn is_constant(expr: &Expr) -> bool {
     match expr {
         Expr::Literal(_) => true,
         Expr::Column { quoted, .. } => *quoted,
-        Expr::Unary(_, inner) | Expr::Cast(inner, _) | Expr::Collate(inner, _) => is_constant(inner),
+        Expr::Unary(_, inner) | Expr::Cast(inner, _) | Expr::Collate(inner, _) => {
+            is_constant(inner)
+        }
         Expr::Binary(_, l, r) => is_constant(l) && is_constant(r),
         Expr::Between { value, low, high, .. } => {
             is_constant(value) && is_constant(low) && is_constant(high)

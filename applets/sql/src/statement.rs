@@ -63,15 +63,15 @@ pub(crate) fn run(
             }
             connection.detach(&name)
         }
-        other => crate::ddl::run(&exec, other, text),
+        other => crate::ddl::run(&exec, other, text).map_err(|error| {
+            // A definition that is wrong is refused before anything runs.
+            if error.code() == crate::error::ERROR { error.in_prepare() } else { error }
+        }),
     }
 }
 
 /// Compiles a statement; what goes wrong there is said to have gone wrong before it ran.
-fn prepare<T>(
-    exec: &Exec<'_>,
-    work: impl FnOnce(&mut Compiler<'_>) -> Result<T>,
-) -> Result<T> {
+fn prepare<T>(exec: &Exec<'_>, work: impl FnOnce(&mut Compiler<'_>) -> Result<T>) -> Result<T> {
     exec.compile(work).map_err(Error::in_prepare)
 }
 
@@ -113,9 +113,7 @@ fn constant(exec: &Exec<'_>, expr: &ast::Expr) -> Result<String> {
 
 fn explain_plan(exec: &Exec<'_>, stmt: &Stmt, handler: &mut dyn Handler) -> Result<()> {
     let lines = match stmt {
-        Stmt::Select(select) => {
-            explain::lines(&prepare(exec, |compiler| compiler.select(select))?)
-        }
+        Stmt::Select(select) => explain::lines(&prepare(exec, |compiler| compiler.select(select))?),
         Stmt::Insert(insert) => {
             let plan = prepare(exec, |compiler| compiler.insert(insert))?;
             plan.source.as_ref().map(explain::lines).unwrap_or_default()
@@ -131,12 +129,7 @@ fn explain_plan(exec: &Exec<'_>, stmt: &Stmt, handler: &mut dyn Handler) -> Resu
     };
     handler.columns(&explain::columns());
     for (id, parent, text) in lines {
-        let row = [
-            Value::Int(id),
-            Value::Int(parent),
-            Value::Int(0),
-            Value::text(text),
-        ];
+        let row = [Value::Int(id), Value::Int(parent), Value::Int(0), Value::text(text)];
         handler.row(&row)?;
     }
     Ok(())

@@ -523,7 +523,10 @@ mod tests {
     #[test]
     fn overflow_turns_into_real_and_division_by_zero_into_null() {
         let max = Value::Int(i64::MAX);
-        assert_eq!(arithmetic(Binary::Add, &max, &Value::Int(1)), Value::Real(9.223372036854775807e18));
+        assert_eq!(
+            arithmetic(Binary::Add, &max, &Value::Int(1)),
+            Value::Real(9.223372036854775807e18)
+        );
         assert_eq!(arithmetic(Binary::Div, &max, &Value::Int(0)), Value::Null);
         assert_eq!(arithmetic(Binary::Shl, &Value::Int(1), &Value::Int(-1)), Value::Int(0));
         assert_eq!(arithmetic(Binary::Rem, &Value::Int(7), &Value::Real(2.5)), Value::Real(1.0));

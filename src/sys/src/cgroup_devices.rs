@@ -95,6 +95,10 @@ fn compile(rules: &[Rule]) -> Vec<u64> {
         }
         code.push(instruction(MOVE, 0, 0, 0, rule.allow.into()));
         code.push(instruction(EXIT, 0, 0, 0, 0));
+        if tests.is_empty() && others == 0 {
+            // It matches everything: what would follow is never reached, which the kernel refuses.
+            return code;
+        }
     }
     code.push(instruction(MOVE, 0, 0, 0, 0));
     code.push(instruction(EXIT, 0, 0, 0, 0));
@@ -189,7 +193,8 @@ mod tests {
             make: false,
             ..all
         };
-        // Head, three tests, access, verdict; verdict; default.
-        assert_eq!(compile(&[all, null]).len(), 6 + 3 + 3 + 2 + 2 + 2);
+        // Head, three tests, access, verdict; verdict, behind which nothing is reached.
+        assert_eq!(compile(&[all, null]).len(), 6 + 3 + 3 + 2 + 2);
+        assert_eq!(compile(&[null]).len(), 6 + 3 + 3 + 2 + 2);
     }
 }

@@ -116,6 +116,21 @@ pub fn write_vectored_at(
     }
 }
 
+/// Gives the first `bytes` bytes of the file blocks on the disk, and the file that length at least.
+/// What the file holds stays, whoever else writes to it at the time.
+///
+/// # Errors
+/// What the kernel says; `EOPNOTSUPP` where the file system cannot.
+pub fn allocate(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
+    loop {
+        // SAFETY: no memory is passed; `fd` is open.
+        match check(unsafe { libc::fallocate(fd.as_raw_fd(), 0, 0, offset(bytes)?) }) {
+            Ok(_) => return Ok(()),
+            Err(error) => interrupted(error)?,
+        }
+    }
+}
+
 /// Lets a call that a signal cut short be made again.
 fn interrupted(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
@@ -148,6 +163,20 @@ mod tests {
         assert!(!range_is_locked(first.as_fd(), 11, 1).unwrap());
         assert!(lock_range(first.as_fd(), RangeLock::Unlock, 0, 100).unwrap());
         assert!(lock_range(second.as_fd(), RangeLock::Read, 11, 5).unwrap());
+    }
+
+    #[test]
+    fn allocating_keeps_what_is_there() {
+        let (path, file) = scratch();
+        std::fs::remove_file(path).unwrap();
+        file.write_all_at(b"abc", 9000).unwrap();
+        allocate(file.as_fd(), 9001).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 9003);
+        allocate(file.as_fd(), 20_000).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 20_000);
+        let mut read = [0; 4];
+        file.read_exact_at(&mut read, 9000).unwrap();
+        assert_eq!(&read, b"abc\0");
     }
 
     #[test]

@@ -280,6 +280,8 @@ pub fn detach(path: &CStr) -> io::Result<()> {
 
 /// Magic number of procfs, as [`file_system`] returns it.
 pub const PROC_MAGIC: i64 = 0x9fa0;
+/// Magic number of a cgroup version 1 hierarchy.
+pub const CGROUP_MAGIC: i64 = 0x0027_e0eb;
 /// Magic number of a cgroup version 2 hierarchy.
 pub const CGROUP2_MAGIC: i64 = 0x6367_7270;
 /// Magic number of tmpfs.

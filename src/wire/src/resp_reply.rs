@@ -29,7 +29,7 @@ pub struct Broken(pub String);
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Protocol error, {}", self.0)
+        f.write_str(&self.0)
     }
 }
 
@@ -46,7 +46,7 @@ fn unknown_type(byte: u8) -> Broken {
         b' '..=b'~' => char::from(byte).to_string(),
         _ => format!("\\x{byte:02x}"),
     };
-    Broken(format!("got \"{shown}\" as reply type byte"))
+    Broken(format!("Protocol error, got \"{shown}\" as reply type byte"))
 }
 
 /// An aggregate whose elements are still arriving.
@@ -418,8 +418,8 @@ mod tests {
         let told = |input: &[u8]| decode(input, 1).1.unwrap().to_string();
         assert_eq!(told(b"HTTP/1.1 400"), "Protocol error, got \"H\" as reply type byte");
         assert_eq!(told(b"\x00"), "Protocol error, got \"\\x00\" as reply type byte");
-        assert_eq!(told(b":x\r\n"), "Protocol error, Bad integer value");
-        assert_eq!(told(b"*99999999999\r\n"), "Protocol error, Multi-bulk length out of range");
+        assert_eq!(told(b":x\r\n"), "Bad integer value");
+        assert_eq!(told(b"*99999999999\r\n"), "Multi-bulk length out of range");
         assert!(decode(&b"*1\r\n".repeat(1000), 9).1.is_some());
     }
 

@@ -1,8 +1,10 @@
 //! Lines from a pipe, sessions at a terminal, redirections of a cluster.
 
-use std::process::Command;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
-use box_harness::{Ran, oracle, scratch};
+use box_harness::{Ran, oracle, scratch, wait_until};
 
 use super::peer::{Redis, fake};
 use super::{Links, run, same};
@@ -62,10 +64,13 @@ fn lines_from_a_pipe_are_answered_as_by_redis_cli() {
 
 #[test]
 fn a_lost_connection_is_made_again_with_its_database() {
-    let (Some(program), Some(redis)) = (oracle("redis-cli"), Redis::start(&[])) else { return };
+    let Some(redis) = Redis::start(&[]) else { return };
     let (links, port) = (Links::new(), redis.port.to_string());
     let lines = "select 4\nset where here\nclient kill type normal skipme no\nget where\n";
-    same(&program, &links, &["-p", &port, "--no-raw"], lines.as_bytes());
+    run(&links.path("redis-cli"), &["-p", &port, "--no-raw"], lines.as_bytes())
+        .succeeds()
+        .stdout("OK\nOK\n(integer) 1\n\"here\"\n")
+        .stderr("");
 }
 
 #[test]
@@ -89,15 +94,41 @@ fn redirections_are_followed_only_in_cluster_mode() {
     same(&program, &links, &["-p", &port, "-c", "--no-raw"], b"get moved\nget a\n");
 }
 
-/// Types `lines` into a client at a terminal, which `script` of util-linux provides.
-fn at_a_terminal(args: &str, lines: &str, history: &std::path::Path) -> Option<String> {
+/// Types into a client at a terminal, which `script` of util-linux provides: each line once the
+/// text in front of it is seen, or told by `probe`. Returns all that is seen.
+fn at_a_terminal(
+    args: &str,
+    steps: &[(&str, &str)],
+    history: &Path,
+    probe: impl Fn() -> String,
+) -> Option<String> {
     let program = oracle("script")?;
-    let mut command = Command::new(program);
     let client = format!("{} cache-cli {args}", bx().path().display());
-    command.args(["-qec", &client, "/dev/null"]);
-    command.env("REDISCLI_HISTFILE", history).env("REDISCLI_RCFILE", "/dev/null");
-    command.env("TERM", "xterm").env_remove("NO_COLOR");
-    Some(Ran::feed(command, lines).out())
+    let seen = scratch();
+    let path = seen.path().join("seen");
+    let mut child = Command::new(program)
+        .args(["-qec", &client, "/dev/null"])
+        .env("REDISCLI_HISTFILE", history)
+        .env("REDISCLI_RCFILE", "/dev/null")
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .stdin(Stdio::piped())
+        .stdout(std::fs::File::create(&path).unwrap())
+        .spawn()
+        .unwrap();
+    let mut keyboard = child.stdin.take().unwrap();
+    let text = || String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+    let mut from = 0;
+    for (wanted, typed) in steps {
+        wait_until(wanted, 20, || {
+            let seen = text().get(from..).is_some_and(|text| text.contains(wanted));
+            seen || probe().contains(wanted)
+        });
+        from = text().len();
+        keyboard.write_all(typed.as_bytes()).unwrap();
+    }
+    wait_until("the end of the session", 20, || child.try_wait().unwrap().is_some());
+    Some(text())
 }
 
 #[test]
@@ -106,16 +137,33 @@ fn a_session_at_a_terminal_has_prompts_hints_and_a_history() {
     let folder = scratch();
     let history = folder.path().join("history");
     std::fs::write(&history, "get old\n").unwrap();
-    let lines = "set k \"v w\"\rget k\rmulti\rget k\rexec\rselect 3\rauth x\rquit\r";
-    let Some(seen) = at_a_terminal(&format!("-p {}", redis.port), lines, &history) else { return };
-    for part in ["\"v w\"", "QUEUED", "(TX)> ", "[3]> ", "OK"] {
+    let steps = [
+        ("> ", "set k \"v w\"\r"),
+        ("OK", "get k\r"),
+        ("\"v w\"\r\n", "multi\r"),
+        ("(TX)> ", "get k\r"),
+        ("QUEUED", "exec\r"),
+        ("1) \"v w\"\r\n", "select 3\r"),
+        ("[3]> ", "auth x\r"),
+        ("ERR AUTH", "hge\t\x15getex "),
+        ("key", "\x15subscribe news\r"),
+        ("(integer) 1", "\x03"),
+        ("[3]> ", "blpop nolist 0\r"),
+        // Once the server says so: the terminal must be out of raw mode.
+        ("blocked_clients:1", "\x03"),
+        ("[3]> ", "ping\rquit\r"),
+    ];
+    let probe = || redis.ask("INFO clients");
+    let args = format!("-p {}", redis.port);
+    let Some(seen) = at_a_terminal(&args, &steps, &history, probe) else { return };
+    for part in ["hget", "[EX seconds|PX milliseconds", "PONG"] {
         assert!(seen.contains(part), "no {part:?} in {seen}");
     }
     let kept = std::fs::read_to_string(&history).unwrap();
-    let expected = "get old\nset k \"v w\"\nget k\nmulti\nget k\nexec\nselect 3\nquit\n";
+    let expected = "get old\nset k \"v w\"\nget k\nmulti\nget k\nexec\nselect 3\n\
+        subscribe news\nblpop nolist 0\nping\nquit\n";
     assert_eq!(kept, expected, "the password is kept out");
-    let Some(seen) = at_a_terminal("-p 1", "quit\r", &history) else { return };
-    assert!(seen.contains("not connected> "), "{seen}");
+    at_a_terminal("-p 1", &[("not connected> ", "quit\r")], &history, String::new);
 }
 
 #[test]

@@ -185,8 +185,7 @@ fn measure(
     let (took, harvest) = threads_of(&run, threads, &test.title)?;
     let (latencies, errors) = (&harvest.latencies, harvest.errors);
     let report = Report { title: &test.title, options, config, took, latencies, errors };
-    let end = if options.output == Output::Full { "\n" } else { "" };
-    print(&(report.text() + end))
+    print(&report.text())
 }
 
 /// Starts the threads, tells how far they are, and adds up what they bring home.

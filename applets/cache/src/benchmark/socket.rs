@@ -192,7 +192,10 @@ impl Socket {
                 Skipped::Reply { length, error } => {
                     if error {
                         let line = input.get(1..length).unwrap_or_default();
-                        arrived.error = Some(String::from_utf8_lossy(line.trim_ascii_end()).into());
+                        arrived.error = Some(
+                            String::from_utf8_lossy(line.strip_suffix(b"\r\n").unwrap_or(line))
+                                .into(),
+                        );
                         arrived.errors += 1;
                     }
                     if self.greeting > 0 && !push {

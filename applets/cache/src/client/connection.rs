@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use box_kit::exit::kernel_words;
+use box_sys::poll_fds::{self, Wanted};
 use box_sys::{interrupt, resolve};
 use box_wire::resp::{Reply, push_request};
 use box_wire::resp_reply::{Broken, ReplyDecoder};
@@ -158,10 +159,33 @@ impl Connection {
             if let Some(reply) = self.decoder.next_reply().map_err(Lost::Broken)? {
                 return Ok(reply);
             }
-            let mut chunk = [0; CHUNK_BYTES];
-            let length = self.receive_raw(&mut chunk)?;
-            self.decoder.feed(chunk.get(..length).unwrap_or_default());
+            self.fill()?;
         }
+    }
+
+    /// Waits for the next reply, at most about `patience`.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn receive_within(&mut self, patience: Duration) -> Result<Option<Reply>, Lost> {
+        loop {
+            if let Some(reply) = self.decoder.next_reply().map_err(Lost::Broken)? {
+                return Ok(Some(reply));
+            }
+            let ready = poll_fds::wait(&mut [Wanted::read(self.as_fd())], Some(patience));
+            if ready.map_err(Lost::Io)? == 0 {
+                return Ok(None);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// Reads once and decodes nothing.
+    fn fill(&mut self) -> Result<(), Lost> {
+        let mut chunk = [0; CHUNK_BYTES];
+        let length = self.receive_raw(&mut chunk)?;
+        self.decoder.feed(chunk.get(..length).unwrap_or_default());
+        Ok(())
     }
 
     /// The next reply if it has arrived. The socket is not waited for if it does not block.

@@ -7,10 +7,10 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use box_kit::exit::kernel_words;
 use box_kit::{Exit, Failure};
-use box_wire::resp::Reply;
 
 use super::connection::Connection;
 use super::render::{self, Delimiters, Output};
@@ -18,6 +18,8 @@ use super::{Stop, show};
 
 /// Length of the mark behind a snapshot of unknown length.
 const MARK_BYTES: usize = 40;
+/// Between two signs of life to the master.
+const ACKNOWLEDGE_EVERY: Duration = Duration::from_secs(1);
 /// Bytes asked of the socket at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -215,11 +217,18 @@ pub fn follow_on(connection: Connection) -> Result<(), Stop> {
     }
     let Transfer { mut connection, held, .. } = transfer;
     eprintln!("sending REPLCONF ACK 0");
-    connection.send(&["REPLCONF", "ACK", "0"])?;
     connection.give_back(&held);
+    let mut acknowledged: Option<Instant> = None;
     loop {
-        let command: Reply = connection.receive()?;
-        show(&render::render(&command, Output::Csv, false, &Delimiters::default()))?;
+        // A master sends nothing before it has heard of a replica that the snapshot is there, is
+        // deaf to it while its child still ends, and drops a replica that falls silent.
+        if acknowledged.is_none_or(|at| at.elapsed() >= ACKNOWLEDGE_EVERY) {
+            connection.send(&["REPLCONF", "ACK", "0"])?;
+            acknowledged = Some(Instant::now());
+        }
+        if let Some(command) = connection.receive_within(ACKNOWLEDGE_EVERY)? {
+            show(&render::render(&command, Output::Csv, false, &Delimiters::default()))?;
+        }
     }
 }
 

@@ -427,7 +427,7 @@ impl<'o> Session<'o> {
             _ => host.to_owned(),
         };
         let port = port.parse().unwrap_or(0);
-        if self.options.output == Output::Standard {
+        if self.interactive && self.options.output == Output::Standard {
             show(format!("-> Redirected to slot [{slot}] located at {host}:{port}\n").as_bytes())?;
         }
         self.set_server(&host, port);

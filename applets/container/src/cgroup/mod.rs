@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use box_kit::Failure;
+use box_sys::mount;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::spec::Resources;
@@ -33,7 +34,11 @@ impl Hierarchies {
     pub fn detect() -> Result<Hierarchies, Failure> {
         let path = "/proc/self/mountinfo";
         let text = fs::read_to_string(path).map_err(Failure::os(path))?;
-        Ok(Hierarchies::parse(&text))
+        let mut found = Hierarchies::parse(&text);
+        // A mount that another one hides is listed, but cannot be reached.
+        found.v1.retain(|(_, mount)| is_on(mount, mount::CGROUP_MAGIC));
+        found.v2 = found.v2.filter(|mount| is_on(mount, mount::CGROUP2_MAGIC));
+        Ok(found)
     }
 
     fn parse(mountinfo: &str) -> Hierarchies {
@@ -65,11 +70,6 @@ impl Hierarchies {
             found.v1.clear();
         }
         found
-    }
-
-    /// Whether a version 1 controller is there.
-    pub fn has_v1(&self, controller: &str) -> bool {
-        self.v1.iter().any(|(controllers, _)| controllers.iter().any(|known| known == controller))
     }
 
     /// Whether a group can limit swap.
@@ -251,6 +251,13 @@ fn process_ref(process: &OwnedFd) -> std::os::fd::BorrowedFd<'_> {
     std::os::fd::AsFd::as_fd(process)
 }
 
+/// Whether the folder is there and on a file system of this kind.
+fn is_on(path: &Path, magic: i64) -> bool {
+    let kind =
+        box_sys::at::open_dir(path).and_then(|folder| mount::file_system(process_ref(&folder)));
+    kind.is_ok_and(|kind| kind == magic)
+}
+
 /// `path` without a leading slash; refuses one that would leave the hierarchy.
 fn safe_path(path: &str) -> Result<PathBuf, Failure> {
     let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -362,7 +369,7 @@ mod tests {
              31 29 0:27 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
              32 29 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
         );
-        assert!(found.has_v1("cpuacct"));
+        assert_eq!(found.v1[0].0, ["cpu", "cpuacct"]);
         assert_eq!(found.v1[1].0, ["name=systemd"]);
         assert_eq!(found.v2.as_deref(), Some(Path::new("/sys/fs/cgroup/unified")));
     }

@@ -104,8 +104,8 @@ struct Attachment<'a> {
     received: Vec<u8>,
 }
 
-/// Relays until the end. With `until_gone` the end is not before the container has been removed.
-pub fn attach(socket: OwnedFd, options: &Options, until_gone: bool) -> Result<Attached, Failure> {
+/// Relays until the end, which is not before the monitor has recorded it and cleaned up.
+pub fn attach(socket: OwnedFd, options: &Options) -> Result<Attached, Failure> {
     let stdin = io::stdin();
     let raw = match options.terminal && options.input && stdin.is_terminal() {
         true => Some(pty::Raw::enter(stdin.as_fd())?),
@@ -117,8 +117,7 @@ pub fn attach(socket: OwnedFd, options: &Options, until_gone: bool) -> Result<At
     let outcome = attachment.relay();
     drop(raw);
     let outcome = outcome?;
-    if until_gone && matches!(outcome, Attached::Ended(_)) {
-        // The monitor ends the connection when it has cleaned up.
+    if matches!(outcome, Attached::Ended(_)) {
         let mut rest = [0; 64];
         while spawn::read(attachment.socket.as_fd(), &mut rest).is_ok_and(|length| length > 0) {}
     }

@@ -53,6 +53,7 @@ pub fn exec(engine: &Engine, args: &ExecArgs) -> Outcome {
         streams: streams(args)?,
         filter: runtime_spec::filter(&config)?,
         seccomp: None,
+        allow_own_binary: container.config.builtin,
         keep_files: 0,
     };
     let (child, terminal) = crate::oci::enter(&mut process, join, &container.state.group, None)?;

@@ -210,7 +210,9 @@ fn network(container: &Container) -> Value {
     for port in attachment.iter().flat_map(|network| &network.ports) {
         let key = format!("{}/{}", port.container_port, port.protocol);
         let binding = json!({"HostIp": port.host_address, "HostPort": port.host_port.to_string()});
-        ports.entry(key).or_insert_with(|| json!([])).as_array_mut().map(|list| list.push(binding));
+        if let Some(list) = ports.entry(key).or_insert_with(|| json!([])).as_array_mut() {
+            list.push(binding);
+        }
     }
     let address = attachment.map(|network| network.address.to_string()).unwrap_or_default();
     let gateway = attachment.map(|network| network.gateway.to_string()).unwrap_or_default();

@@ -44,7 +44,7 @@ pub fn run(engine: &Engine, args: &RunArgs) -> Outcome {
         keys,
         pass_signals: args.sig_proxy != "false" && !args.tty,
     };
-    let attached = attach::attach(OwnedFd::from(connection), &options, args.rm)?;
+    let attached = attach::attach(OwnedFd::from(connection), &options)?;
     exit(&mut container, attached)
 }
 

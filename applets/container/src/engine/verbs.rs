@@ -53,7 +53,7 @@ pub fn start(engine: &Engine, args: &StartArgs) -> Outcome {
             keys: attach::detach_keys(None)?,
             pass_signals: !config.tty,
         };
-        let attached = attach::attach(connection.into(), &options, config.auto_remove)?;
+        let attached = attach::attach(connection.into(), &options)?;
         return run::exit(&mut container, attached);
     }
     each(engine, &args.names, |container| {
@@ -255,7 +255,7 @@ pub fn attach(engine: &Engine, args: &AttachArgs) -> Outcome {
         pass_signals: !config.tty,
     };
     let connection = connect(&container)?;
-    let attached = attach::attach(connection, &options, config.auto_remove)?;
+    let attached = attach::attach(connection, &options)?;
     run::exit(&mut container, attached)
 }
 

@@ -187,6 +187,8 @@ pub struct Join {
     /// The system call filter, where it is not `seccomp`.
     pub filter: Option<Filter>,
     pub seccomp: Option<crate::oci::spec::Seccomp>,
+    /// The program may be `box` itself: it is what the container is made of.
+    pub allow_own_binary: bool,
     pub keep_files: u32,
 }
 
@@ -230,7 +232,7 @@ pub fn enter(process: &mut Process, join: Join) -> Result<Prepared, Failure> {
         die_with_parent: false,
         keep_files: join.keep_files,
         through_init: false,
-        allow_own_binary: true,
+        allow_own_binary: join.allow_own_binary,
     };
     let program = process_steps(process, tail, &mut builder)?;
     let plan = Plan { steps: builder.steps, slots: builder.slots, program };
@@ -625,7 +627,7 @@ fn program(
     let mut args = strings(&process.args)?;
     if through_init {
         // `box container init -- PROGRAM ARG...`
-        let front = ["box", "container", "init", "--"].map(|word| c_string(word));
+        let front = ["box", "container", "init", "--"].map(c_string);
         let front = front.into_iter().collect::<Result<Vec<_>, _>>()?;
         args.splice(0..0, front);
     }

@@ -67,7 +67,11 @@ pub fn spawn(plan: &mut Plan, flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io:
 impl Child {
     /// Lets the child go past its next [`plan::Step::Await`].
     pub fn proceed(&self) -> io::Result<()> {
-        spawn::write(self.channel.as_fd(), b"m").map(drop)
+        match spawn::write(self.channel.as_fd(), b"m") {
+            // A child that has failed says why in its next message.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            written => written.map(drop),
+        }
     }
 
     /// Waits for what the child tells next.

@@ -91,3 +91,71 @@ fn drain(source: &mut impl Read, limits: Limits) -> Result<(), Failure> {
     let copied = io::copy(&mut limited, &mut io::sink()).map_err(Failure::os("archive"))?;
     if copied > limits.bytes { Err(too_large(limits)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive with an entry of each kind.
+    fn archive() -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut add = |path: &str, kind: tar::EntryType, content: &[u8]| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(content.len() as u64);
+            header.set_mode(0o755);
+            if kind.is_symlink() || kind.is_hard_link() {
+                builder.append_link(&mut header, path, "dir/file").unwrap();
+            } else {
+                builder.append_data(&mut header, path, content).unwrap();
+            }
+        };
+        add("dir/", tar::EntryType::Directory, b"");
+        add("dir/file", tar::EntryType::Regular, b"content");
+        add("link", tar::EntryType::Symlink, b"");
+        add("hard", tar::EntryType::Link, b"");
+        add("fifo", tar::EntryType::Fifo, b"");
+        add("dir/.wh.gone", tar::EntryType::Regular, b"");
+        add(&"long/".repeat(50), tar::EntryType::Directory, b"");
+        builder.into_inner().unwrap()
+    }
+
+    /// A linear generator (Marsaglia's xorshift), so that every run sees the same.
+    fn next(state: &mut u64) -> usize {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state as usize
+    }
+
+    #[test]
+    fn damaged_archives_never_panic_and_stay_inside() {
+        let whole = archive();
+        let outside = tempfile::tempdir().unwrap();
+        let mut state = 0x9e37_79b9_7f4a_7c15;
+        for _ in 0..2000 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 + next(&mut state) % 8 {
+                let at = next(&mut state) % bytes.len();
+                bytes[at] = next(&mut state) as u8;
+            }
+            bytes.truncate(next(&mut state) % (bytes.len() + 1));
+            let root = outside.path().join("root");
+            std::fs::create_dir(&root).unwrap();
+            let limits = Limits { bytes: 1 << 20, entries: 100 };
+            // Whether it is refused depends on what was hit: that it comes back is what counts.
+            let _ = unpack(&bytes[..], &root, false, limits);
+            let names = std::fs::read_dir(outside.path()).unwrap().count();
+            assert_eq!(names, 1, "something was put beside the root");
+            // Modes may forbid the owner to look.
+            drop(std::process::Command::new("rm").arg("-rf").arg(&root).status());
+        }
+    }
+
+    #[test]
+    fn a_layer_beyond_its_limit_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = Limits { bytes: 3, entries: 100 };
+        assert!(unpack(&archive()[..], folder.path(), false, limits).is_err());
+    }
+}

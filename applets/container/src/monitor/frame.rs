@@ -24,10 +24,12 @@ pub fn head(kind: u8, length: usize) -> [u8; HEAD] {
     [kind, a, b, c, d]
 }
 
+/// Kind, payload, and how long the frame was.
+pub type Frame<'a> = (u8, &'a [u8], usize);
+
 /// Takes the first whole frame out of `bytes`: kind, payload, and how long it was. `Err` when it
 /// is none.
-#[allow(clippy::result_unit_err, reason = "there is one way to be wrong")]
-pub fn first(bytes: &[u8]) -> Result<Option<(u8, &[u8], usize)>, ()> {
+pub fn first(bytes: &[u8]) -> Result<Option<Frame<'_>>, ()> {
     let Some(&[kind, a, b, c, d]) = bytes.get(..HEAD) else { return Ok(None) };
     let length = u32::from_le_bytes([a, b, c, d]) as usize;
     if length > PAYLOAD_MAX || kind > EXIT {

@@ -313,7 +313,7 @@ fn watch(
         }
     }
     let code = container.state.exit_code as u8;
-    // The person sees the end at once; `--rm` waits for the connection's end, which is ours.
+    // The person sees the end at once, and waits for the connection's end, which is ours.
     server.tell_exit(code);
     let _ = finish(engine, container);
     drop(server);

@@ -9,7 +9,7 @@ use std::path::Path;
 use box_kit::Failure;
 use serde::{Deserialize, Serialize};
 
-use super::{GATEWAY, NETWORK, PREFIX};
+use super::{GATEWAY, NETWORK, PREFIX, Port};
 use crate::process::Identity;
 
 /// Address to lease.
@@ -18,22 +18,37 @@ type Leases = BTreeMap<Ipv4Addr, Lease>;
 #[derive(Debug, Serialize, Deserialize)]
 struct Lease {
     container: String,
+    #[serde(default)]
+    ports: Vec<Port>,
     /// The container's monitor: a lease whose holder is gone is free.
     holder: Identity,
 }
 
-/// Leases the lowest free address to a container, held by the calling process.
-pub fn lease(file: &Path, container: &str) -> Result<Ipv4Addr, Failure> {
+/// Leases the lowest free address to a container, held by the calling process, and the ports of the
+/// machine that it publishes: whoever has the lease owns what the table says of them.
+pub fn lease(file: &Path, container: &str, ports: &[Port]) -> Result<Ipv4Addr, Failure> {
     let holder = Identity::own()?;
     change(file, |leases| {
         leases.retain(|_, lease| lease.holder.is_alive());
+        let taken = |port: &&Port| {
+            leases.values().any(|lease| lease.ports.iter().any(|known| known.conflicts(port)))
+        };
+        if let Some(port) = ports.iter().find(taken) {
+            return Err(Failure::new("port is already allocated")
+                .about(format!("{}:{}", port.host_address, port.host_port)));
+        }
         let first = u32::from(NETWORK) + 2;
         let last = u32::from(NETWORK) | (u32::MAX >> PREFIX);
         let free = (first..last).map(Ipv4Addr::from);
         let mut free = free.filter(|address| *address != GATEWAY && !leases.contains_key(address));
         let address =
             free.next().ok_or_else(|| Failure::new("no address is free").about("box0"))?;
-        leases.insert(address, Lease { container: container.to_owned(), holder: holder.clone() });
+        let lease = Lease {
+            container: container.to_owned(),
+            ports: ports.to_vec(),
+            holder: holder.clone(),
+        };
+        leases.insert(address, lease);
         Ok(address)
     })
 }

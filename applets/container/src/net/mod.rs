@@ -85,7 +85,7 @@ impl Attachment {
 pub fn reserve(id: &str, ports: Vec<Port>) -> Result<Attachment, Failure> {
     let socket = link::open().map_err(Failure::os("netlink"))?;
     ensure_bridge(&socket)?;
-    let address = address::lease(&leases_file()?, id)?;
+    let address = address::lease(&leases_file()?, id, &ports)?;
     let device = format!("bxv{}", id.get(..10).unwrap_or(id));
     Ok(Attachment { address, gateway: GATEWAY, prefix: PREFIX, device, ports })
 }

@@ -50,6 +50,16 @@ pub struct Port {
     pub protocol: Protocol,
 }
 
+impl Port {
+    /// Whether both want the same port of the machine.
+    pub fn conflicts(&self, other: &Port) -> bool {
+        let any = self.host_address.is_unspecified() || other.host_address.is_unspecified();
+        self.protocol == other.protocol
+            && self.host_port == other.host_port
+            && (any || self.host_address == other.host_address)
+    }
+}
+
 impl fmt::Display for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Port { host_address, host_port, container_port, protocol } = self;
@@ -124,6 +134,19 @@ pub fn publish(container: Ipv4Addr, ports: &[Port]) -> Result<(), Failure> {
     for port in ports {
         refuse_taken(port)?;
     }
+    match elements(container, ports).commit() {
+        // Left by a container that nobody has cleaned up: the lease says that the port is ours.
+        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
+            withdraw(ports);
+            elements(container, ports).commit()
+        }
+        outcome => outcome,
+    }
+    .map_err(Failure::os(named(ports)))
+}
+
+/// The change that publishes them all.
+fn elements(container: Ipv4Addr, ports: &[Port]) -> Transaction {
     let mut transaction = Transaction::new();
     for port in ports {
         let mut value = container.octets().to_vec();
@@ -131,10 +154,7 @@ pub fn publish(container: Ipv4Addr, ports: &[Port]) -> Result<(), Failure> {
         value.extend([high, low, 0, 0]);
         transaction.add_element(TABLE, map(port), &key(port), &value);
     }
-    transaction.commit().map_err(|error| match error.raw_os_error() {
-        Some(libc::EEXIST) => Failure::new("port is already allocated").about(named(ports)),
-        _ => Failure::os(named(ports))(error),
-    })
+    transaction
 }
 
 fn named(ports: &[Port]) -> String {

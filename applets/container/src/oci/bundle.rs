@@ -8,7 +8,7 @@ use box_kit::{Exit, Failure, Outcome};
 use super::cli::SpecArgs;
 use super::spec::{
     CapabilityNames, DeviceRule, IdMapping, Limit, Linux, Mount, NamespaceEntry, Process,
-    Resources, Root, Spec, VERSION,
+    Resources, Root, Spec, WRITTEN_VERSION,
 };
 
 /// Reads `config.json`.
@@ -110,7 +110,7 @@ pub fn default_spec() -> Spec {
     let kinds = ["pid", "network", "ipc", "uts", "mount", "cgroup"];
     let namespaces = kinds.map(|kind| NamespaceEntry { kind: kind.into(), path: String::new() });
     Spec {
-        oci_version: VERSION.into(),
+        oci_version: WRITTEN_VERSION.into(),
         root: Some(Root { path: "rootfs".into(), readonly: false }),
         mounts: default_mounts(65536 * 1024),
         linux: Linux {

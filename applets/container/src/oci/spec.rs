@@ -6,8 +6,11 @@ use std::os::fd::OwnedFd;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the specification that is written.
+/// The version of the specification that is followed.
 pub const VERSION: &str = "1.3.0";
+/// The version that `spec` writes: runtimes of some years ago refuse what they have not heard of,
+/// and nothing that is written needs a later one.
+pub const WRITTEN_VERSION: &str = "1.0.2";
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()

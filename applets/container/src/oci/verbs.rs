@@ -375,6 +375,7 @@ pub fn exec(root: &Path, args: &ExecArgs) -> Outcome {
         streams: [None, None, None],
         filter: None,
         seccomp: state.seccomp,
+        allow_own_binary: false,
         keep_files: args.preserve_fds,
     };
     let entered = enter(&mut process, join, &state.group, args.console_socket.as_deref())?;

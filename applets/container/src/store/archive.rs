@@ -261,12 +261,13 @@ fn layout_manifest(
         };
     }
     for blob in manifest.config.iter().chain(&manifest.layers) {
-        if store.blob(&blob.digest).exists() {
-            continue;
-        }
-        let file = source.need(&path(&blob.digest))?;
-        let (_, size) =
-            store.add_blob(file.take(blob.size.saturating_add(1)), Some(&blob.digest))?;
+        let file = source.need(&path(&blob.digest))?.take(blob.size.saturating_add(1));
+        // What is here already is not written again, but what is given is verified all the same.
+        let (_, size) = if store.blob(&blob.digest).exists() {
+            store.verify(file, &blob.digest)?
+        } else {
+            store.add_blob(file, Some(&blob.digest))?
+        };
         if size != blob.size {
             let reason = format!("has {size} bytes, not {}", blob.size);
             return Err(Failure::new(reason).about(format!("blob {}", blob.digest)));

@@ -94,6 +94,20 @@ impl Store {
         added
     }
 
+    /// Reads a blob through and compares its digest.
+    pub fn verify(
+        &self,
+        mut source: impl Read,
+        expected: &Digest,
+    ) -> Result<(Digest, u64), Failure> {
+        let (digest, size) = copy_hashed(&mut source, io::sink())?;
+        if digest != *expected {
+            let reason = format!("has digest {digest}");
+            return Err(Failure::new(reason).about(format!("blob {expected}")));
+        }
+        Ok((digest, size))
+    }
+
     fn write_blob(
         &self,
         source: &mut impl Read,
@@ -106,17 +120,7 @@ impl Store {
             .mode(0o600)
             .open(path)
             .map_err(Failure::os(path.display()))?;
-        let mut hash = Sha256::new();
-        let mut size = 0;
-        let mut buffer = vec![0; 128 * 1024];
-        loop {
-            let length = source.read(&mut buffer).map_err(Failure::os("blob"))?;
-            let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
-            hash.update(bytes);
-            size += length as u64;
-            file.write_all(bytes).map_err(Failure::os(path.display()))?;
-        }
-        let digest = Digest::finish(hash);
+        let (digest, size) = copy_hashed(source, &mut file)?;
         if let Some(expected) = expected.filter(|expected| **expected != digest) {
             let reason = format!("has digest {digest}");
             return Err(Failure::new(reason).about(format!("blob {expected}")));
@@ -283,4 +287,19 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Copies what is read, and returns its digest and length.
+fn copy_hashed(source: &mut impl Read, mut sink: impl Write) -> Result<(Digest, u64), Failure> {
+    let mut hash = Sha256::new();
+    let mut size = 0;
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let length = source.read(&mut buffer).map_err(Failure::os("blob"))?;
+        let Some(bytes) = buffer.get(..length).filter(|bytes| !bytes.is_empty()) else { break };
+        hash.update(bytes);
+        size += length as u64;
+        sink.write_all(bytes).map_err(Failure::os("blob"))?;
+    }
+    Ok((Digest::finish(hash), size))
 }

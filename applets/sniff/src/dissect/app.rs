@@ -265,7 +265,7 @@ pub fn telnet<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
                 continue;
             }
         }
-        if matches!(command, 251..=254 | 250) {
+        if matches!(command, 250..=254) {
             let option = rest.u8()?;
             match TELNET_OPTIONS.get(usize::from(option)) {
                 Some(name) => put!(c, " ", *name),

@@ -125,7 +125,7 @@ fn option<S: Sink>(c: &mut Ctx<S>, kind: u16, value: Buf<'_>) -> Step<bool> {
             put!(c, " pltime:", value.be32_at(16)?, " vltime:", value.be32_at(20)?);
             options(c, value.from(24))?;
         }
-        6 | 43 if len % 2 == 0 => {
+        6 | 43 if len.is_multiple_of(2) => {
             for at in (0..len).step_by(2) {
                 put!(c, " ", Named(OPTIONS, value.be16_at(at)?.into(), "opt_", ""));
             }
@@ -144,7 +144,7 @@ fn option<S: Sink>(c: &mut Ctx<S>, kind: u16, value: Buf<'_>) -> Step<bool> {
             11 => c.put(" for inf-req"),
             other => put!(c, " for ???(", HexN(other, 2), ")"),
         },
-        22 | 23 | 27 | 28 | 31 | 34 | 40 | 48 if len % 16 == 0 => {
+        22 | 23 | 27 | 28 | 31 | 34 | 40 | 48 if len.is_multiple_of(16) => {
             for at in (0..len).step_by(16) {
                 c.put(" ");
                 c.host6(value, at)?;

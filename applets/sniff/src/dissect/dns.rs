@@ -589,7 +589,7 @@ fn option<S: Sink>(c: &mut Ctx<S>, kind: u16, data: &[u8]) {
         (9, &[a, b, d, e]) => put!(c, u32::from_be_bytes([a, b, d, e]), " sec"),
         (9 | 11, _) => c.invalid(),
         (12, _) => put!(c, "(", data.len(), ")"),
-        (14, _) if data.len() % 2 == 0 => {
+        (14, _) if data.len().is_multiple_of(2) => {
             for (index, tag) in data.chunks_exact(2).enumerate() {
                 if index > 0 {
                     c.put(" ");

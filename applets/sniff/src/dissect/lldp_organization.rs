@@ -143,13 +143,14 @@ const DCBX: Names = &[
     (2, "DCB Capability Exchange Protocol Rev 1.01"),
 ];
 
+type Dissector<S> = fn(&mut Ctx<S>, u8, Buf<'_>) -> Step<bool>;
+
 /// Prints the TLV; whether its bytes should follow.
 pub fn print<S: Sink>(c: &mut Ctx<S>, value: Buf<'_>) -> Step<bool> {
     let organization = value.be24_at(0)?;
     let name = name_or(OUI_NAMES, organization, "Unknown");
     put!(c, ": OUI ", name, " (0x", HexN(organization, 6), ")");
-    let (names, dissector): (Names, fn(&mut Ctx<S>, u8, Buf<'_>) -> Step<bool>) = match organization
-    {
+    let (names, dissector): (Names, Dissector<S>) = match organization {
         0x00_80c2 => (IEEE_8021, ieee_8021),
         0x00_120f => (IEEE_8023, ieee_8023),
         0x00_005e => (&[(1, "MUD-URL")], iana),
@@ -255,7 +256,7 @@ fn ieee_8021<S: Sink>(c: &mut Ctx<S>, kind: u8, value: Buf<'_>) -> Step<bool> {
             put!(c, "\n\t    Role: ", bits >> 7, ", RES: ", bits >> 4 & 7);
             put!(c, ", Scomp: ", bits >> 3 & 1, " ChnCap: ", value.be16_at(6)? & 0xfff);
             let list = value.from(8);
-            if list.len() % 3 == 0 {
+            if list.len().is_multiple_of(3) {
                 for at in (0..list.len()).step_by(3) {
                     let pair = list.be24_at(at)?;
                     put!(c, "\n\t    SCID: ", pair >> 12, ", SVID: ", pair & 0xfff);
@@ -270,7 +271,7 @@ fn ieee_8021<S: Sink>(c: &mut Ctx<S>, kind: u8, value: Buf<'_>) -> Step<bool> {
 fn application_priority<S: Sink>(c: &mut Ctx<S>, value: Buf<'_>) -> Step {
     put!(c, "\n\t    RES: ", value.u8_at(4)?);
     let list = value.from(5);
-    if list.is_empty() || list.len() % 3 != 0 {
+    if list.is_empty() || !list.len().is_multiple_of(3) {
         return Ok(());
     }
     c.put("\n\t    Application Priority Table");

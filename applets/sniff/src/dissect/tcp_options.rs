@@ -219,7 +219,7 @@ impl Body<'_> {
     }
 
     fn sack<S: Sink>(&self, c: &mut Ctx<S>, base: u32) -> Result<usize, Bad> {
-        if self.len % 8 != 0 {
+        if !self.len.is_multiple_of(8) {
             c.put(" invalid sack");
             return Ok(self.len);
         }
@@ -270,7 +270,7 @@ impl Body<'_> {
         let len = self.len - skip;
         match len {
             0 => c.put(" cookiereq"),
-            4..=16 if len % 2 == 0 => {
+            4..=16 if len.is_multiple_of(2) => {
                 put!(c, " cookie ", HexBytes(self.buf.bytes_at(skip, len)?));
             }
             _ => c.invalid(),

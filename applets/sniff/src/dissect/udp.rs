@@ -50,10 +50,10 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
     if !network.fragment {
         checksum(c, buf, left, network)?;
     }
-    if c.options.quiet == 0 {
-        if let Some(dissector) = Registry::<S>::udp(ports.source, ports.destination) {
-            return dissector(c, data, left, &ports);
-        }
+    if c.options.quiet == 0
+        && let Some(dissector) = Registry::<S>::udp(ports.source, ports.destination)
+    {
+        return dissector(c, data, left, &ports);
     }
     if stated > left && !network.fragment {
         put!(c, "UDP, bad length ", stated, " > ", left);

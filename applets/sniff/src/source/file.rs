@@ -194,7 +194,7 @@ impl CaptureFile {
     ///
     /// # Errors
     /// The kernel's error, or damage.
-    pub fn next(&mut self) -> Result<Option<Packet<'_>>, FileError> {
+    pub fn read(&mut self) -> Result<Option<Packet<'_>>, FileError> {
         if let Format::Pcap(header) = self.format {
             return self.next_record(header);
         }
@@ -321,7 +321,7 @@ mod tests {
             Err(error) => return (packets, Some(error.to_string())),
         };
         loop {
-            match file.next() {
+            match file.read() {
                 Ok(None) => return (packets, None),
                 Ok(Some(packet)) => packets.push(packet.bytes.to_vec()),
                 Err(error) => return (packets, Some(error.to_string())),

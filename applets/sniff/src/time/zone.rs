@@ -108,12 +108,12 @@ impl Zone {
 
     fn find(&self, second: i64) -> (i64, i64, i32) {
         let index = self.spans.partition_point(|span| span.0 <= second);
-        if index == self.spans.len() {
-            if let Some(rule) = &self.rule {
-                // A change falls on a whole quarter of an hour in all zones of today.
-                let start = second.div_euclid(900) * 900;
-                return (start, start + 900, rule.offset(second));
-            }
+        if index == self.spans.len()
+            && let Some(rule) = &self.rule
+        {
+            // A change falls on a whole quarter of an hour in all zones of today.
+            let start = second.div_euclid(900) * 900;
+            return (start, start + 900, rule.offset(second));
         }
         let offset = match index {
             0 => self.first,

@@ -131,7 +131,7 @@ impl Store {
     /// # Errors
     /// [`Error::CannotOpen`].
     pub fn open(path: &Path, options: &OpenOptions) -> Result<Store> {
-        Store::open_on(Arc::new(Unix), path, options)
+        Store::open_on(Arc::new(Unix), &crate::vfs::full_path(path), options)
     }
 
     /// Opens a database file of that file system.
@@ -315,6 +315,12 @@ impl Store {
         let mut pager = self.0.pager.borrow_mut();
         put_be32(pager.page_mut(1)?, meta.offset(), value);
         Ok(())
+    }
+
+    /// The full path of the file, links resolved; empty for a database in memory.
+    #[must_use]
+    pub fn path(&self) -> std::path::PathBuf {
+        self.0.pager.borrow().path().to_owned()
     }
 
     /// The encoding of the database's text.

@@ -1,7 +1,7 @@
 //! Changing a tree through a cursor.
 
 use super::balance::Balance;
-use super::cursor::{Bound, Cursor, Level, Place, Placement, STALE, local};
+use super::cursor::{Bound, Bounds, Cursor, Level, Place, Placement, STALE, local};
 use super::node::{Cell, Kind};
 use super::overflow::{self, Payload};
 use super::ptrmap::{self, Use};
@@ -72,9 +72,8 @@ impl Cursor {
         }
         if self.leaf_covers(rowid)? {
             self.forget_entry();
-            return self.search_leaf(rowid);
+            return self.search_leaf(rowid, Bounds::default());
         }
-        self.leave();
         self.search_rowid(rowid)
     }
 
@@ -106,7 +105,6 @@ impl Cursor {
     }
 
     fn search_place(&mut self, key: &[Field<'_>]) -> Result<bool> {
-        self.leave();
         self.search_key(key, Bound::Lower)
     }
 
@@ -150,6 +148,11 @@ impl Cursor {
             }
         }
         Ok(())
+    }
+
+    /// Lets go of the pages of the path, or writing them would copy them.
+    fn let_go(&mut self) {
+        self.path.iter_mut().for_each(|level| level.page = Page::default());
     }
 
     fn lose_path(&mut self) {
@@ -198,6 +201,7 @@ impl Cursor {
             return finish_cell(&mut pager, level, cell, &geometry);
         }
         let append = placement == Placement::Append;
+        self.let_go();
         Balance::new(&mut pager, geometry, append)?.insert(&self.path, index, cell)?;
         Ok(false)
     }
@@ -257,6 +261,7 @@ impl Cursor {
             level.page = pager.page(level.page_no)?;
             return Ok(true);
         }
+        self.let_go();
         Balance::new(pager, geometry, false)?.shrink(&self.path)?;
         Ok(false)
     }
@@ -294,6 +299,7 @@ impl Cursor {
         level.page = Page::default();
         let page = pager.page_mut(level.page_no)?;
         edit::drop_cell(page, &mut level.node, level.index, heir.size(), &geometry, secure)?;
+        self.let_go();
         Balance::new(pager, geometry, false)?.shrink(&self.path)?;
         Ok(false)
     }

@@ -50,8 +50,9 @@ impl Compiler<'_> {
         let mut places: Vec<Option<usize>> = vec![None; table.columns.len()];
         let mut rowid = None;
         if insert.columns.is_empty() && source.is_some() {
-            let open: Vec<usize> =
-                (0..table.columns.len()).filter(|n| table.columns[*n].generated.is_none()).collect();
+            let open: Vec<usize> = (0..table.columns.len())
+                .filter(|n| table.columns[*n].generated.is_none())
+                .collect();
             if given != open.len() {
                 return Err(Error::new(format!(
                     "table {} has {} columns but {given} values were supplied",
@@ -111,7 +112,6 @@ impl Compiler<'_> {
             upserts,
             returning,
             outputs,
-            view: false,
         })
     }
 
@@ -136,11 +136,8 @@ impl Compiler<'_> {
     }
 
     fn upsert(&mut self, upsert: &ast::Upsert, table: &Rc<Table>, alias: &Name) -> Result<Upsert> {
-        let target = if upsert.target.is_empty() {
-            None
-        } else {
-            Some(find_target(upsert, table)?)
-        };
+        let target =
+            if upsert.target.is_empty() { None } else { Some(find_target(upsert, table)?) };
         let Some((set, filter)) = &upsert.update else {
             return Ok(Upsert { target, update: None });
         };
@@ -169,6 +166,7 @@ impl Compiler<'_> {
         Ok(Upsert { target, update: Some(result?) })
     }
 
+    #[allow(clippy::type_complexity)]
     fn upsert_parts(
         &mut self,
         set: &[Assignment],
@@ -237,16 +235,7 @@ impl Compiler<'_> {
         let query = select_of(update.with.clone(), columns, from, update.filter.clone());
         let query = self.select(&query)?;
         let (returning, outputs) = self.returning(&update.returning, &table, &alias)?;
-        Ok(Update {
-            table,
-            conflict: update.conflict,
-            query,
-            set,
-            key,
-            returning,
-            outputs,
-            view: false,
-        })
+        Ok(Update { table, conflict: update.conflict, query, set, key, returning, outputs })
     }
 
     /// Compiles `DELETE`.
@@ -270,7 +259,7 @@ impl Compiler<'_> {
         let watched = !self.catalog.triggers_of(table.db, &table.name).is_empty()
             || references(self.catalog, &table);
         let truncate = delete.filter.is_none() && returning.is_empty() && !watched;
-        Ok(Delete { table, query, truncate, returning, outputs, view: false })
+        Ok(Delete { table, query, truncate, returning, outputs })
     }
 }
 
@@ -412,9 +401,9 @@ fn find_target(upsert: &ast::Upsert, table: &Table) -> Result<Option<Name>> {
     let fits = |index: &Rc<crate::schema::Index>| {
         index.unique
             && index.key_columns == wanted.len()
-            && index.columns[..index.key_columns].iter().all(
-                |c| matches!(c.part, IndexPart::Column(at) if wanted.contains(&at)),
-            )
+            && index.columns[..index.key_columns]
+                .iter()
+                .all(|c| matches!(c.part, IndexPart::Column(at) if wanted.contains(&at)))
             && (index.filter.is_none() || upsert.target_filter.is_some())
     };
     table

@@ -95,7 +95,8 @@ impl Tree {
         for level in &query.levels {
             let source = &query.sources[level.slot];
             if let SourceKind::Select { plan, .. } = &source.kind {
-                let word = if level.slot == query.levels[0].slot { "CO-ROUTINE" } else { "MATERIALIZE" };
+                let word =
+                    if level.slot == query.levels[0].slot { "CO-ROUTINE" } else { "MATERIALIZE" };
                 let name = self.source_name(source);
                 let inner = self.line(parent, format!("{word} {name}"));
                 self.select(plan, inner);

@@ -80,9 +80,7 @@ impl Compiler<'_> {
                 let inner = boxed(self.bind_value(inner)?);
                 match op {
                     Unary::Minus => match *inner {
-                        Expr::Const(Value::Int(v)) if v != i64::MIN => {
-                            Expr::Const(Value::Int(-v))
-                        }
+                        Expr::Const(Value::Int(v)) if v != i64::MIN => Expr::Const(Value::Int(-v)),
                         Expr::Const(Value::Real(v)) => Expr::Const(Value::Real(-v)),
                         _ => Expr::Minus(inner),
                     },
@@ -296,8 +294,7 @@ impl Compiler<'_> {
             list.iter().map(|item| self.bind_value(item)).collect::<Result<_>>()?;
         // The left side alone decides how list items are compared. A list without affinity of the
         // left side compares as it stands.
-        let how =
-            Comparison { affinity: affinity_of(&value), collation: collation_of(&value).0 };
+        let how = Comparison { affinity: affinity_of(&value), collation: collation_of(&value).0 };
         let constant = list.len() > 2 && list.iter().all(|e| matches!(e, Expr::Const(_)));
         let constant = constant.then(|| self.new_cache());
         Ok(Expr::InList { not, value: Box::new(value), list, how, constant })
@@ -356,7 +353,7 @@ impl Compiler<'_> {
             if self.scopes[at].hide {
                 continue;
             }
-            match self.column_in(at, schema, table, name)? {
+            match self.column_in(at, schema, table, name).map_err(|error| error.at(offset))? {
                 Some(Target::Slot(slot, col, affinity, collation)) => {
                     let frame = self.scopes[at].frame;
                     return Ok(self.reference(frame, slot, col, affinity, collation));
@@ -435,8 +432,7 @@ impl Compiler<'_> {
                 && table.is_rowid_name(name)
                 && rowid.is_none()
             {
-                rowid =
-                    Some(Target::Slot(*slot, ROWID, Affinity::Integer, Collation::Binary));
+                rowid = Some(Target::Slot(*slot, ROWID, Affinity::Integer, Collation::Binary));
             }
         }
         Ok(found.or(rowid))
@@ -500,8 +496,9 @@ impl Compiler<'_> {
         }
         let is_window = !matches!(func::window(&lower, args), Found::Unknown);
         if is_window {
-            return Err(Error::new(format!("misuse of window function {}()", call.name))
-                .at(call.offset));
+            return Err(
+                Error::new(format!("misuse of window function {}()", call.name)).at(call.offset)
+            );
         }
         let mut bound = Vec::with_capacity(args);
         for arg in &call.args {
@@ -541,9 +538,7 @@ impl Compiler<'_> {
                     .at(offset))
             }
             Found::Unknown => match func::aggregate(name, args.len()) {
-                Found::Unknown => {
-                    Err(Error::new(format!("no such function: {name}")).at(offset))
-                }
+                Found::Unknown => Err(Error::new(format!("no such function: {name}")).at(offset)),
                 _ => Err(Error::new(format!("wrong number of arguments to function {name}()"))
                     .at(offset)),
             },
@@ -625,17 +620,13 @@ impl Compiler<'_> {
         &mut self,
         call: &ast::Call,
     ) -> Result<(Vec<Expr>, Option<Expr>, Vec<crate::plan::SortKey>)> {
-        let args =
-            call.args.iter().map(|arg| self.bind_value(arg)).collect::<Result<Vec<_>>>()?;
+        let args = call.args.iter().map(|arg| self.bind_value(arg)).collect::<Result<Vec<_>>>()?;
         let filter = match &call.filter {
             Some(filter) => Some(self.bind_value(filter)?),
             None => None,
         };
-        let order = call
-            .order_by
-            .iter()
-            .map(|term| self.sort_key_of(term))
-            .collect::<Result<Vec<_>>>()?;
+        let order =
+            call.order_by.iter().map(|term| self.sort_key_of(term)).collect::<Result<Vec<_>>>()?;
         Ok((args, filter, order))
     }
 

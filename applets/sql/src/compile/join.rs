@@ -167,8 +167,8 @@ impl Compiler<'_> {
         }
         place_terms(plan, &mut levels, joins);
         if let Some(aggregate) = &mut plan.aggregate {
-            aggregate.count_rows = counts_rows(aggregate, &levels, &frame.sources)
-                && plan.constant_terms.is_empty();
+            aggregate.count_rows =
+                counts_rows(aggregate, &levels, &frame.sources) && plan.constant_terms.is_empty();
         }
         plan.levels = levels;
         Ok(())
@@ -176,17 +176,10 @@ impl Compiler<'_> {
 }
 
 /// Whether all that is asked for is `count(*)` over one whole table.
-fn counts_rows(
-    aggregate: &crate::plan::Aggregation,
-    levels: &[Level],
-    sources: &[Source],
-) -> bool {
+fn counts_rows(aggregate: &crate::plan::Aggregation, levels: &[Level], sources: &[Source]) -> bool {
     let [level] = levels else { return false };
     aggregate.groups.is_empty()
-        && matches!(
-            level.access,
-            Access::Scan { .. }
-        )
+        && matches!(level.access, Access::Scan { .. })
         && level.on.is_empty()
         && level.filters.is_empty()
         && matches!(sources[level.slot].kind, SourceKind::Table(_))
@@ -261,8 +254,7 @@ fn constraints(terms: &[Term]) -> Vec<Constraint> {
             }
             Expr::IsNull(inner) => {
                 if let Some((slot, col)) = own(inner) {
-                    let how =
-                        Comparison { affinity: Affinity::None, collation: Collation::Binary };
+                    let how = Comparison { affinity: Affinity::None, collation: Collation::Binary };
                     let op = Op::IsNull;
                     out.push(Constraint { term: n, slot, col, op, other: 0, how, flipped: false });
                 }
@@ -310,8 +302,7 @@ impl Planner<'_> {
                 .collect();
         }
         let mut best: Option<(f64, Vec<Choice>)> = None;
-        let starts: Vec<usize> =
-            (0..count).filter(|slot| self.slots[*slot].needs == 0).collect();
+        let starts: Vec<usize> = (0..count).filter(|slot| self.slots[*slot].needs == 0).collect();
         let few = count <= 10;
         let mut firsts: Vec<Choice> =
             starts.iter().map(|slot| self.best(*slot, 0, 1.0, true, limited)).collect();
@@ -338,9 +329,7 @@ impl Planner<'_> {
         let mut choices = vec![first];
         while choices.len() < count {
             let next = (0..count)
-                .filter(|slot| {
-                    placed & bit(*slot) == 0 && self.slots[*slot].needs & !placed == 0
-                })
+                .filter(|slot| placed & bit(*slot) == 0 && self.slots[*slot].needs & !placed == 0)
                 .map(|slot| self.best(slot, placed, rows, false, limited))
                 .min_by(|a, b| {
                     let weight = |c: &Choice| rows * c.cost + rows * c.rows * 2.0;
@@ -385,7 +374,13 @@ impl Planner<'_> {
         let mut best: Option<Choice> = None;
         let mut offer = |shape: Shape, cost: f64, rows: f64| {
             let ordered = if first {
-                order::satisfied(&self.order, slot, &self.sources[slot], &self.as_walk(&shape), self.sources.len() == 1)
+                order::satisfied(
+                    &self.order,
+                    slot,
+                    &self.sources[slot],
+                    &self.as_walk(&shape),
+                    self.sources.len() == 1,
+                )
             } else {
                 None
             };
@@ -403,11 +398,11 @@ impl Planner<'_> {
             }
         };
         offer(Shape::Scan, rows, rows);
-        if let SourceKind::Table(table) = &self.sources[slot].kind {
-            if self.slots[slot].indexed != Some(None) {
-                self.offer_rowid(table, &usable, rows, &mut offer);
-                self.offer_indexes(slot, table, &usable, rows, first, &mut offer);
-            }
+        if let SourceKind::Table(table) = &self.sources[slot].kind
+            && self.slots[slot].indexed != Some(None)
+        {
+            self.offer_rowid(table, &usable, rows, &mut offer);
+            self.offer_indexes(slot, table, &usable, rows, first, &mut offer);
         }
         let by_function = matches!(self.sources[slot].kind, SourceKind::Function { .. });
         if placed != 0 && outer_rows > 1.0 && !by_function {
@@ -606,8 +601,7 @@ impl Planner<'_> {
                     equal: equal
                         .iter()
                         .map(|n| {
-                            let nulls =
-                                matches!(self.constraints[*n].op, Op::Is | Op::IsNull);
+                            let nulls = matches!(self.constraints[*n].op, Op::Is | Op::IsNull);
                             (self.value(*n, used), nulls)
                         })
                         .collect(),
@@ -618,9 +612,9 @@ impl Planner<'_> {
                     covering: *covering,
                 }))
             }
-            Shape::Hash(keys) => Access::Hash {
-                keys: keys.iter().map(|n| self.hash_key(*n, used)).collect(),
-            },
+            Shape::Hash(keys) => {
+                Access::Hash { keys: keys.iter().map(|n| self.hash_key(*n, used)).collect() }
+            }
         };
         if self.slots[choice.slot].indexed.as_ref().is_some_and(Option::is_some)
             && !matches!(access, Access::Index(_))
@@ -658,8 +652,10 @@ impl Planner<'_> {
     }
 
     fn bound(&self, n: usize, used: &mut Vec<usize>) -> Bound {
-        let inclusive =
-            matches!(self.constraints[n].op, Op::Low { inclusive: true } | Op::High { inclusive: true });
+        let inclusive = matches!(
+            self.constraints[n].op,
+            Op::Low { inclusive: true } | Op::High { inclusive: true }
+        );
         Bound { value: self.value(n, used), inclusive }
     }
 
@@ -667,9 +663,9 @@ impl Planner<'_> {
         let constraint = &self.constraints[n];
         used.push(constraint.term);
         match &self.terms[constraint.term].expr {
-            Expr::InList { list, how, .. } => InTerm::List(
-                list.iter().map(|e| converted(e.clone(), how.affinity)).collect(),
-            ),
+            Expr::InList { list, how, .. } => {
+                InTerm::List(list.iter().map(|e| converted(e.clone(), how.affinity)).collect())
+            }
             Expr::InSelect { plan, .. } => InTerm::Select(plan.clone()),
             _ => InTerm::List(vec![]),
         }

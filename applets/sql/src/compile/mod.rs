@@ -23,7 +23,6 @@ use crate::plan::{AggregateCall, ColumnRef, Expr, ROWID, Select, Source, WindowP
 use crate::schema::Table;
 use crate::value::Affinity;
 
-pub(crate) use expr::{affinity_of, collation_of};
 pub(crate) use walk::{children, slots_of};
 
 /// How deep views and subqueries may nest.
@@ -36,8 +35,6 @@ pub struct Compiler<'c> {
     scopes: Vec<Scope>,
     ctes: Vec<CteEntry>,
     caches: usize,
-    /// Inside a trigger of this database: names resolve there.
-    pub trigger_db: Option<usize>,
 }
 
 /// A query under construction.
@@ -49,6 +46,8 @@ struct FrameBuild {
     windows_allowed: bool,
     /// Inside the argument of an aggregate.
     in_aggregate: bool,
+    /// What is bound now is read before any grouping: nothing to capture.
+    before_groups: bool,
     calls: Vec<(ast::Call, AggregateCall)>,
     windows: Vec<(ast::Window, WindowPlan)>,
     window_calls: Vec<(ast::Call, u16)>,
@@ -107,8 +106,14 @@ struct CteEntry {
 enum CteKind {
     Plain,
     /// Being compiled: a reference reads the rows of the last step.
-    Recursing { id: usize, columns: Vec<(Name, Affinity)> },
-    Compiled { plan: Rc<Select>, cache: usize },
+    Recursing {
+        id: usize,
+        columns: Vec<(Name, Affinity)>,
+    },
+    Compiled {
+        plan: Rc<Select>,
+        cache: usize,
+    },
 }
 
 /// The name that a scope source shows for OLD and NEW rows.
@@ -120,14 +125,7 @@ pub struct RowScope {
 
 impl<'c> Compiler<'c> {
     pub fn new(catalog: &'c Catalog) -> Compiler<'c> {
-        Compiler {
-            catalog,
-            frames: vec![],
-            scopes: vec![],
-            ctes: vec![],
-            caches: 0,
-            trigger_db: None,
-        }
+        Compiler { catalog, frames: vec![], scopes: vec![], ctes: vec![], caches: 0 }
     }
 
     /// How many results the statement keeps while it runs.
@@ -189,9 +187,9 @@ impl<'c> Compiler<'c> {
 
     /// Finds a table by its name.
     fn find_table(&self, name: &QualifiedName) -> Result<Rc<Table>> {
-        self.catalog.table(self.trigger_schema(name).as_deref(), &name.name).ok_or_else(|| {
-            Error::new(format!("no such table: {}", shown(name)))
-        })
+        self.catalog
+            .table(self.trigger_schema(name).as_deref(), &name.name)
+            .ok_or_else(|| Error::new(format!("no such table: {}", shown(name))))
     }
 
     fn trigger_schema(&self, name: &QualifiedName) -> Option<Name> {
@@ -223,7 +221,10 @@ impl<'c> Compiler<'c> {
         {
             *used = true;
         }
-        if !owner.in_aggregate && !owner.captures.contains(&(slot as u16, col)) {
+        if !owner.in_aggregate
+            && !owner.before_groups
+            && !owner.captures.contains(&(slot as u16, col))
+        {
             owner.captures.push((slot as u16, col));
         }
         for inner in frame + 1..=top {

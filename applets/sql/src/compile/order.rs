@@ -36,12 +36,9 @@ pub(super) fn wanted(plan: &Query) -> Vec<Wanted> {
             return vec![];
         }
         return match call.args.as_slice() {
-            [Expr::Column(c)] if c.up == 0 => vec![Wanted {
-                slot: c.slot as usize,
-                col: c.col,
-                desc,
-                collation: call.collation,
-            }],
+            [Expr::Column(c)] if c.up == 0 => {
+                vec![Wanted { slot: c.slot as usize, col: c.col, desc, collation: call.collation }]
+            }
             _ => vec![],
         };
     }

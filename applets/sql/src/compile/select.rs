@@ -6,7 +6,7 @@ use super::expr::{affinity_of, collation_of, same_expr};
 use super::join::{JoinBuild, Term};
 use super::walk::conjuncts;
 use super::{
-    CteEntry, CteKind, Compiler, DerivedColumn, FrameBuild, MAX_FRAMES, Scope, ScopeColumns,
+    Compiler, CteEntry, CteKind, DerivedColumn, FrameBuild, MAX_FRAMES, Scope, ScopeColumns,
     ScopeSource, shown,
 };
 use crate::ast::{self, Binary, CompoundOp, FromItem, FromSource, Name, ResultColumn, SelectCore};
@@ -98,10 +98,8 @@ impl Compiler<'_> {
 
     fn values(&mut self, rows: &[Vec<ast::Expr>]) -> Result<Select> {
         self.frames.push(FrameBuild::default());
-        let bound: Result<Vec<Vec<Expr>>> = rows
-            .iter()
-            .map(|row| row.iter().map(|expr| self.bind_value(expr)).collect())
-            .collect();
+        let bound: Result<Vec<Vec<Expr>>> =
+            rows.iter().map(|row| row.iter().map(|expr| self.bind_value(expr)).collect()).collect();
         let frame = self.take_frame();
         let bound = bound?;
         let columns = bound[0]
@@ -203,9 +201,9 @@ impl Compiler<'_> {
             })
             .collect();
         self.frame().named_windows = query.windows.clone();
-        self.frame().in_aggregate = true; // WHERE is read before any grouping: nothing to capture
+        self.frame().before_groups = true;
         let filter = query.filter.as_ref().map(|filter| self.bind_value(filter)).transpose();
-        self.frame().in_aggregate = false;
+        self.frame().before_groups = false;
         if let Some(filter) = filter? {
             let mut terms = Vec::new();
             conjuncts(filter, &mut terms);
@@ -271,15 +269,11 @@ impl Compiler<'_> {
         })
     }
 
-    fn groups(
-        &mut self,
-        group_by: &[ast::Expr],
-        columns: &[ExpandedColumn],
-    ) -> Result<Vec<Expr>> {
+    fn groups(&mut self, group_by: &[ast::Expr], columns: &[ExpandedColumn]) -> Result<Vec<Expr>> {
         let frame = self.frame();
         let saved = (frame.aggregates_allowed, frame.windows_allowed);
         (frame.aggregates_allowed, frame.windows_allowed) = (false, false);
-        frame.in_aggregate = true;
+        frame.before_groups = true;
         let mut groups = Vec::with_capacity(group_by.len());
         let mut failed = None;
         for (n, expr) in group_by.iter().enumerate() {
@@ -297,7 +291,7 @@ impl Compiler<'_> {
             }
         }
         let frame = self.frame();
-        frame.in_aggregate = false;
+        frame.before_groups = false;
         (frame.aggregates_allowed, frame.windows_allowed) = saved;
         failed.map_or(Ok(groups), Err)
     }
@@ -354,7 +348,10 @@ impl Compiler<'_> {
 
     // ---- result columns -----------------------------------------------------------------------
 
-    pub(super) fn expand_columns(&mut self, columns: &[ResultColumn]) -> Result<Vec<ExpandedColumn>> {
+    pub(super) fn expand_columns(
+        &mut self,
+        columns: &[ResultColumn],
+    ) -> Result<Vec<ExpandedColumn>> {
         let mut out = Vec::with_capacity(columns.len());
         for column in columns {
             match column {
@@ -450,9 +447,7 @@ impl Compiler<'_> {
             ExpandedColumn::Expr { expr, alias, text } => {
                 let bound = self.bind_value(expr)?;
                 let own = match expr {
-                    ast::Expr::Column { table, name, .. } => {
-                        self.declared(table.as_ref(), name)
-                    }
+                    ast::Expr::Column { table, name, .. } => self.declared(table.as_ref(), name),
                     _ => None,
                 };
                 let name = match (alias, &own) {
@@ -510,13 +505,13 @@ impl Compiler<'_> {
         let outer_joins = items.iter().any(|item| item.join.right);
         for (n, item) in items.iter().enumerate() {
             let alone = !item.join.left && !outer_joins;
-            self.from_item(item, n, alone, scope, joins)?;
+            self.add_item(item, n, alone, scope, joins)?;
         }
         self.scopes[scope].hide = false;
         Ok(())
     }
 
-    fn from_item(
+    fn add_item(
         &mut self,
         item: &FromItem,
         n: usize,
@@ -546,9 +541,9 @@ impl Compiler<'_> {
         let on_slot = (item.join.left || item.join.right).then_some(first_slot);
         let using = self.using_columns(item, n, scope, first_source)?;
         self.scopes[scope].hide = false;
-        self.frame().in_aggregate = true;
+        self.frame().before_groups = true;
         let result = self.join_terms(item, &using, scope, first_source, on_slot, joins);
-        self.frame().in_aggregate = false;
+        self.frame().before_groups = false;
         self.scopes[scope].hide = true;
         result
     }
@@ -600,8 +595,8 @@ impl Compiler<'_> {
                 let source = &self.scopes[scope].sources[*at];
                 source.columns.has(name) && !source.merged.iter().any(|m| m == name)
             });
-            let right =
-                (first_source..sources).find(|at| self.scopes[scope].sources[*at].columns.has(name));
+            let right = (first_source..sources)
+                .find(|at| self.scopes[scope].sources[*at].columns.has(name));
             let (Some(left), Some(right)) = (left, right) else {
                 return Err(Error::new(format!(
                     "cannot join using column {name} - column not present in both tables"
@@ -643,7 +638,8 @@ impl Compiler<'_> {
     ) -> Result<()> {
         match &item.source {
             FromSource::Table(name) => {
-                if name.schema.is_none() && self.cte_source(name, item, may_flatten, scope, joins)?
+                if name.schema.is_none()
+                    && self.cte_source(name, item, may_flatten, scope, joins)?
                 {
                     return Ok(());
                 }
@@ -816,7 +812,11 @@ impl Compiler<'_> {
         let used = vec![false; columns.len()];
         joins.cover(slot + 1);
         let alias = item.alias.clone();
-        self.frame().sources.push(Source { kind, name: alias.clone().unwrap_or_else(|| "".into()), used });
+        self.frame().sources.push(Source {
+            kind,
+            name: alias.clone().unwrap_or_else(|| "".into()),
+            used,
+        });
         let mut rest = columns.into_iter();
         for (name, names) in listed {
             let columns: Vec<DerivedColumn> = rest.by_ref().take(names.len()).collect();
@@ -867,9 +867,9 @@ impl Compiler<'_> {
         joins: &mut JoinBuild,
     ) -> Result<()> {
         let result = self.push_from(&query.from, joins).and_then(|()| {
-            self.frame().in_aggregate = true;
+            self.frame().before_groups = true;
             let filter = query.filter.as_ref().map(|f| self.bind_value(f)).transpose();
-            self.frame().in_aggregate = false;
+            self.frame().before_groups = false;
             if let Some(filter) = filter? {
                 let mut terms = Vec::new();
                 conjuncts(filter, &mut terms);
@@ -1019,12 +1019,12 @@ impl Compiler<'_> {
         visible: &[CteEntry],
     ) -> Result<()> {
         let mark = self.ctes.len();
-        self.ctes.extend(
-            visible.iter().filter(|e| !Rc::ptr_eq(&e.cte, cte)).cloned().map(|mut entry| {
+        self.ctes.extend(visible.iter().filter(|e| !Rc::ptr_eq(&e.cte, cte)).cloned().map(
+            |mut entry| {
                 entry.visible = usize::MAX;
                 entry
-            }),
-        );
+            },
+        ));
         let result = self.flatten(query, alias, &cte.columns, scope, joins);
         self.ctes.truncate(mark);
         result
@@ -1058,12 +1058,10 @@ impl Compiler<'_> {
 
     fn recursive_arms(&mut self, at: usize, cte: &Rc<ast::Cte>) -> Result<Select> {
         let select = &cte.select;
-        let arms: Vec<(CompoundOp, &SelectCore)> = std::iter::once((
-            CompoundOp::UnionAll,
-            &select.first,
-        ))
-        .chain(select.rest.iter().map(|(op, core)| (*op, core)))
-        .collect();
+        let arms: Vec<(CompoundOp, &SelectCore)> =
+            std::iter::once((CompoundOp::UnionAll, &select.first))
+                .chain(select.rest.iter().map(|(op, core)| (*op, core)))
+                .collect();
         let split = arms.iter().position(|(_, core)| core_names(core, &cte.name)).unwrap_or(0);
         if split == 0 {
             return Err(Error::new(format!("circular reference: {}", cte.name)));
@@ -1089,9 +1087,7 @@ impl Compiler<'_> {
         let named = columns
             .iter()
             .enumerate()
-            .map(|(n, c)| {
-                (cte.columns.get(n).unwrap_or(&c.name).clone(), c.affinity)
-            })
+            .map(|(n, c)| (cte.columns.get(n).unwrap_or(&c.name).clone(), c.affinity))
             .collect();
         self.ctes[at].kind = CteKind::Recursing { id, columns: named };
         let mut steps = Vec::new();
@@ -1159,16 +1155,22 @@ fn aggregation(
 ) -> Aggregation {
     let extremes: Vec<usize> = (0..calls.len())
         .filter(|n| {
-            matches!(
-                calls[*n].function.kind,
-                func::AggregateKind::Min | func::AggregateKind::Max
-            )
+            matches!(calls[*n].function.kind, func::AggregateKind::Min | func::AggregateKind::Max)
         })
         .collect();
     let extreme = if extremes.len() == 1 { Some(extremes[0]) } else { None };
     let collations: Vec<Collation> = groups.iter().map(|g| collation_of(g).0).collect();
     let descending = vec![false; groups.len()];
-    Aggregation { groups, collations, descending, calls, having, extreme, first_only: false, count_rows: false }
+    Aggregation {
+        groups,
+        collations,
+        descending,
+        calls,
+        having,
+        extreme,
+        first_only: false,
+        count_rows: false,
+    }
 }
 
 pub(super) fn output(name: Name, expr: &Expr) -> Output {
@@ -1185,7 +1187,12 @@ fn merge_outer(plan: &mut Select, outer: Vec<(u16, u16, u16)>, reach: u16) {
     plan.reach = plan.reach.max(reach);
 }
 
-pub(super) fn slot_column(slot: usize, col: usize, affinity: Affinity, collation: Collation) -> Expr {
+pub(super) fn slot_column(
+    slot: usize,
+    col: usize,
+    affinity: Affinity,
+    collation: Collation,
+) -> Expr {
     Expr::Column(crate::plan::ColumnRef {
         up: 0,
         slot: slot as u16,
@@ -1289,7 +1296,10 @@ fn plain(expr: &ast::Expr) -> bool {
             call.over.is_none()
                 && call.filter.is_none()
                 && !call.star
-                && matches!(func::aggregate(&call.name, call.args.len()), func::Found::Unknown | func::Found::WrongArgs)
+                && matches!(
+                    func::aggregate(&call.name, call.args.len()),
+                    func::Found::Unknown | func::Found::WrongArgs
+                )
                 && !matches!(func::scalar(&call.name, call.args.len()), func::Found::Function(f) if !f.pure)
                 && call.args.iter().all(plain)
         }
@@ -1312,9 +1322,7 @@ fn core_names(core: &SelectCore, name: &str) -> bool {
 
 fn item_names(item: &FromItem, name: &str) -> bool {
     match &item.source {
-        FromSource::Table(table) => {
-            table.schema.is_none() && table.name.eq_ignore_ascii_case(name)
-        }
+        FromSource::Table(table) => table.schema.is_none() && table.name.eq_ignore_ascii_case(name),
         FromSource::Select(select) => {
             core_names(&select.first, name) || select.rest.iter().any(|(_, c)| core_names(c, name))
         }

@@ -56,7 +56,9 @@ impl Compiler<'_> {
         let args = call.args.iter().map(|arg| self.bind_value(arg)).collect::<Result<Vec<_>>>()?;
         let filter = call.filter.as_ref().map(|f| self.bind_value(f)).transpose()?;
         if filter.is_some() && matches!(kind, WindowKind::Builtin(_)) {
-            return Err(Error::new("FILTER clause may only be used with aggregate window functions"));
+            return Err(Error::new(
+                "FILTER clause may only be used with aggregate window functions",
+            ));
         }
         let collation = args.first().map_or(Collation::Binary, |arg| collation_of(arg).0);
         let frame = self.frame();
@@ -76,16 +78,13 @@ impl Compiler<'_> {
         let order =
             window.order_by.iter().map(|t| self.sort_key_of(t)).collect::<Result<Vec<_>>>()?;
         let (unit, start, end, exclude) = match &window.frame {
-            None => (
-                FrameUnit::Range,
-                Bounds::Unbounded,
-                Bounds::CurrentRow,
-                FrameExclude::NoOthers,
-            ),
+            None => {
+                (FrameUnit::Range, Bounds::Unbounded, Bounds::CurrentRow, FrameExclude::NoOthers)
+            }
             Some(frame) => {
-                let valued = [&frame.start, &frame.end].iter().any(|b| {
-                    matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_))
-                });
+                let valued = [&frame.start, &frame.end]
+                    .iter()
+                    .any(|b| matches!(b, FrameBound::Preceding(_) | FrameBound::Following(_)));
                 if frame.unit == FrameUnit::Range && valued && order.len() != 1 {
                     return Err(Error::new(
                         "RANGE with offset PRECEDING/FOLLOWING requires one ORDER BY expression",

@@ -109,7 +109,13 @@ fn is_table(row: &[crate::value::Owned], name: &str) -> bool {
 }
 
 /// Replaces the tokens that are the name `from` where `fits` says so; the rest of the text stays.
-fn replace_names(sql: &str, from: &str, to: &str, fits: impl Fn(&[lex::Token], usize) -> bool) -> String {
+fn replace_names(
+    sql: &str,
+    from: &str,
+    to: &str,
+    always: bool,
+    fits: impl Fn(&[lex::Token], usize) -> bool,
+) -> String {
     let bytes = sql.as_bytes();
     let mut tokens = Vec::new();
     let mut at = 0;
@@ -134,7 +140,7 @@ fn replace_names(sql: &str, from: &str, to: &str, fits: impl Fn(&[lex::Token], u
         }
         out.push_str(&sql[done..token.start]);
         let quoted = raw.first().is_some_and(|b| matches!(b, b'"' | b'[' | b'`' | b'\''));
-        if quoted {
+        if quoted || always {
             out.push_str(&format!("\"{}\"", to.replace('"', "\"\"")));
         } else {
             out.push_str(&super::create::quoted(to));
@@ -162,7 +168,7 @@ fn rename_table(exec: &Exec<'_>, table: &crate::schema::Table, to: &str) -> Resu
         let mut changed = false;
         if !row[4].is_null() {
             let sql = text(&row[4]);
-            let new = replace_names(&sql, &from, to, |tokens, n| {
+            let new = replace_names(&sql, &from, to, true, |tokens, n| {
                 let before = n.checked_sub(1).map(|n| tokens[n].tok);
                 let behind = tokens.get(n + 1).map(|t| t.tok);
                 use lex::Kw::*;
@@ -224,11 +230,15 @@ fn rename_column(
         if row[4].is_null() || !own && (!names_table || kind == "table" || kind == "index") {
             return Ok(Change::Keep);
         }
-        let new = replace_names(&sql, from, to, |tokens, n| {
+        let new = replace_names(&sql, from, to, false, |tokens, n| {
             let before = n.checked_sub(1).map(|n| tokens[n].tok);
             use lex::Kw::*;
-            !matches!(before, Some(Tok::Kw(Table | Index | View | Trigger | From | Join | Into | As | References)))
-                && tokens.get(n + 1).map(|t| t.tok) != Some(Tok::Dot)
+            !matches!(
+                before,
+                Some(Tok::Kw(
+                    Table | Index | View | Trigger | From | Join | Into | As | References
+                ))
+            ) && tokens.get(n + 1).map(|t| t.tok) != Some(Tok::Dot)
         });
         if new == sql {
             return Ok(Change::Keep);
@@ -238,10 +248,12 @@ fn rename_column(
     })
 }
 
-fn drop_column(exec: &Exec<'_>, table: &std::rc::Rc<crate::schema::Table>, name: &str) -> Result<()> {
-    let at = table
-        .column(name)
-        .ok_or_else(|| Error::new(format!("no such column: \"{name}\"")))?;
+fn drop_column(
+    exec: &Exec<'_>,
+    table: &std::rc::Rc<crate::schema::Table>,
+    name: &str,
+) -> Result<()> {
+    let at = table.column(name).ok_or_else(|| Error::new(format!("no such column: \"{name}\"")))?;
     let refuse = |why: &str| Err(Error::new(format!("cannot drop {why} column: \"{name}\"")));
     if table.columns[at].primary_key > 0 {
         return refuse("PRIMARY KEY");

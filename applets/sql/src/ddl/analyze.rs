@@ -125,9 +125,8 @@ fn statistics(exec: &Exec<'_>, table: &Table, index: &Index) -> Result<Option<St
     let mut stat = rows.to_string();
     for (n, count) in distinct.iter().enumerate() {
         let mut average = rows.div_ceil(*count);
-        if index.unique && n + 1 == columns {
-            average = 1;
-        } else if average == 2 && rows * 10 <= count * 11 {
+        let nearly_one = average == 2 && rows * 10 <= count * 11;
+        if nearly_one || index.unique && n + 1 == columns {
             average = 1;
         }
         stat.push_str(&format!(" {average}"));

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Master, stored_sql};
+use super::{Master, name_offset, stored_sql};
 use crate::ast::{
     ColumnDef, CreateIndex, CreateTable, CreateTrigger, CreateView, QualifiedName, Select,
     TriggerTime,
@@ -56,7 +56,8 @@ fn free(exec: &Exec<'_>, db: usize, name: &str, if_not_exists: bool) -> Result<b
 
 pub(super) fn table(exec: &Exec<'_>, create: &CreateTable, text: &[u8]) -> Result<()> {
     let db = database(exec, &create.name, create.temp)?;
-    if !free(exec, db, &create.name.name, create.if_not_exists)? {
+    let taken = free(exec, db, &create.name.name, create.if_not_exists);
+    if !taken.map_err(|error| error.at(name_offset("TABLE", text)))? {
         return Ok(());
     }
     if let Some(select) = &create.as_select {

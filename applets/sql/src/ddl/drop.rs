@@ -49,8 +49,7 @@ pub(super) fn object(
         DropKind::Index => match exec.catalog.index_table(schema, &name.name) {
             None => missing("index"),
             Some(table) => {
-                let found =
-                    table.indexes.iter().find(|i| i.name.eq_ignore_ascii_case(&name.name));
+                let found = table.indexes.iter().find(|i| i.name.eq_ignore_ascii_case(&name.name));
                 let Some(index) = found else { return missing("index") };
                 if index.origin != crate::schema::Origin::Create {
                     return Err(Error::new(

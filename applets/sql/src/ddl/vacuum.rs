@@ -107,9 +107,10 @@ fn tree_kind(schema: &crate::schema::Schema, name: &str) -> Result<TreeKind> {
             None => TreeKind::Table,
         });
     }
-    let index = schema.indexes.get(&lower).and_then(|table| schema.tables.get(table)).and_then(
-        |table| table.indexes.iter().find(|index| index.name.eq_ignore_ascii_case(name)).cloned(),
-    );
+    let index =
+        schema.indexes.get(&lower).and_then(|table| schema.tables.get(table)).and_then(|table| {
+            table.indexes.iter().find(|index| index.name.eq_ignore_ascii_case(name)).cloned()
+        });
     let index = index.ok_or_else(|| Error::new(format!("no such index: {name}")))?;
     Ok(TreeKind::Index(index.key_info.clone()))
 }

@@ -113,8 +113,8 @@ impl Writer {
                 key,
             });
         }
-        for n in 0..self.indexes.len() {
-            let Some(entry) = &entries[n] else { continue };
+        for (n, entry) in entries.iter().enumerate() {
+            let Some(entry) = entry else { continue };
             let index = self.indexes[n].index.clone();
             if !index.unique || entry[..index.key_columns].iter().any(Value::is_null) {
                 continue;

@@ -10,11 +10,7 @@ use crate::value::Owned;
 
 impl Exec<'_> {
     /// Runs a DELETE; says how many rows it removed.
-    pub fn run_delete(
-        &self,
-        plan: &Delete,
-        parent: Option<&Frame<'_>>,
-    ) -> Result<(i64, Returned)> {
+    pub fn run_delete(&self, plan: &Delete, parent: Option<&Frame<'_>>) -> Result<(i64, Returned)> {
         if plan.truncate {
             let store = self.connection.store(plan.table.db)?;
             for index in &plan.table.indexes {

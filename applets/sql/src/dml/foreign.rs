@@ -43,9 +43,10 @@ impl Exec<'_> {
         };
         let columns = parent_columns(&parent, key, &table.name)?;
         if Rc::ptr_eq(&parent, table) || parent.name == table.name {
-            let own = columns.iter().zip(values).all(|(at, v)| {
-                row.values[*at].compare(v, parent.columns[*at].collation).is_eq()
-            });
+            let own = columns
+                .iter()
+                .zip(values)
+                .all(|(at, v)| row.values[*at].compare(v, parent.columns[*at].collation).is_eq());
             if own {
                 return Ok(true);
             }
@@ -163,10 +164,22 @@ impl Exec<'_> {
                 let mut writer = Writer::open(self, child)?;
                 for row in rows {
                     if writer.seek(&writer.key_of(&row))? {
-                        triggers.fire(self, crate::ast::TriggerTime::Before, Some(&row), None, None)?;
+                        triggers.fire(
+                            self,
+                            crate::ast::TriggerTime::Before,
+                            Some(&row),
+                            None,
+                            None,
+                        )?;
                         writer.remove(self, &row)?;
                         self.check_parent_delete(child, &row)?;
-                        triggers.fire(self, crate::ast::TriggerTime::After, Some(&row), None, None)?;
+                        triggers.fire(
+                            self,
+                            crate::ast::TriggerTime::After,
+                            Some(&row),
+                            None,
+                            None,
+                        )?;
                     }
                 }
                 Ok(())

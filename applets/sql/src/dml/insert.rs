@@ -26,11 +26,7 @@ struct Inserter<'i, 'x> {
 
 impl Exec<'_> {
     /// Runs an INSERT; says how many rows it inserted or updated.
-    pub fn run_insert(
-        &self,
-        plan: &Insert,
-        parent: Option<&Frame<'_>>,
-    ) -> Result<(i64, Returned)> {
+    pub fn run_insert(&self, plan: &Insert, parent: Option<&Frame<'_>>) -> Result<(i64, Returned)> {
         let mut inserter = Inserter {
             exec: self,
             plan,
@@ -76,9 +72,7 @@ impl Inserter<'_, '_> {
         let mut values = Vec::with_capacity(self.plan.columns.len());
         for column in &self.plan.columns {
             values.push(match column {
-                ColumnSource::Source(n) => {
-                    source.get(*n).cloned().unwrap_or_default().into_owned()
-                }
+                ColumnSource::Source(n) => source.get(*n).cloned().unwrap_or_default().into_owned(),
                 ColumnSource::Default(expr) => {
                     let frame = Frame::of_rows(None, vec![]);
                     self.exec.eval(expr, &frame)?.into_owned()
@@ -116,8 +110,8 @@ impl Inserter<'_, '_> {
     /// The rowid of a new row, and whether it is known to be free.
     fn rowid(&mut self, given: &Owned) -> Result<(i64, bool)> {
         if !given.is_null() {
-            let rowid = as_rowid(given)
-                .ok_or_else(|| Error::coded(MISMATCH, "datatype mismatch"))?;
+            let rowid =
+                as_rowid(given).ok_or_else(|| Error::coded(MISMATCH, "datatype mismatch"))?;
             self.last_rowid = None;
             if self.plan.table.autoincrement {
                 let sequence = self.sequence()?;
@@ -243,20 +237,14 @@ impl Inserter<'_, '_> {
             let value = self.exec.eval(expr, &frame)?.into_owned();
             changed.push(*column);
             if *column == ROWID {
-                new.rowid = as_rowid(&value)
-                    .ok_or_else(|| Error::coded(MISMATCH, "datatype mismatch"))?;
+                new.rowid =
+                    as_rowid(&value).ok_or_else(|| Error::coded(MISMATCH, "datatype mismatch"))?;
             } else {
                 new.values[*column as usize] = value;
             }
         }
         let triggers = Triggers::of_update(self.exec, &plan.table, &changed);
-        let done = self.exec.update_row(
-            &mut self.writer,
-            &triggers,
-            old,
-            new,
-            plan.conflict,
-        )?;
+        let done = self.exec.update_row(&mut self.writer, &triggers, old, new, plan.conflict)?;
         if let Some(new) = done {
             self.changes += 1;
             returned(self.exec, &plan.returning, &new, self.parent, &mut self.returned)?;

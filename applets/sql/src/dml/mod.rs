@@ -11,9 +11,9 @@ mod trigger;
 mod update;
 mod writer;
 
-pub use trigger::Program;
 pub(crate) use constraint::unique_message;
-pub(crate) use writer::{Writer, index_exprs};
+pub use trigger::Program;
+pub(crate) use writer::{Writer, generated_exprs, index_exprs};
 
 use crate::error::Result;
 use crate::exec::{Exec, Frame, Slot};

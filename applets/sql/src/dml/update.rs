@@ -11,11 +11,7 @@ use crate::value::{Owned, Value};
 
 impl Exec<'_> {
     /// Runs an UPDATE; says how many rows it changed.
-    pub fn run_update(
-        &self,
-        plan: &Update,
-        parent: Option<&Frame<'_>>,
-    ) -> Result<(i64, Returned)> {
+    pub fn run_update(&self, plan: &Update, parent: Option<&Frame<'_>>) -> Result<(i64, Returned)> {
         // All rows are found before the first is changed, so that no row is met twice.
         let mut rows: Vec<Vec<Owned>> = Vec::new();
         let mut seen = std::collections::HashSet::new();

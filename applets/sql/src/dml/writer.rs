@@ -59,20 +59,7 @@ impl Writer {
                     .collect::<Result<Vec<_>>>()
             })?
         };
-        let generated = if table.has_generated {
-            exec.compile(|compiler| {
-                compiler.push_row(&table.name, table);
-                let mut out = Vec::new();
-                for (at, column) in table.columns.iter().enumerate() {
-                    if let Some((expr, _)) = &column.generated {
-                        out.push((at, compiler.expr(expr)?));
-                    }
-                }
-                Ok(out)
-            })?
-        } else {
-            vec![]
-        };
+        let generated = generated_exprs(exec, table)?;
         Ok(Writer {
             cursor: exec.table_cursor(table)?,
             table: table.clone(),
@@ -110,7 +97,7 @@ impl Writer {
 
     /// Computes the generated columns of a row.
     pub fn generate(&self, exec: &Exec<'_>, row: &mut NewRow) -> Result<()> {
-        for (at, expr) in &self.generated {
+        for (at, expr) in self.generated.iter().cycle().take(self.generated.len().pow(2).min(16)) {
             let frame = Frame::of_rows(None, vec![row.slot()]);
             let value = exec.eval(expr, &frame)?.apply(self.table.columns[*at].affinity);
             row.values[*at] = value.into_owned();
@@ -264,6 +251,23 @@ impl Writer {
         }
         Ok(found)
     }
+}
+
+/// The expressions of the generated columns of a table.
+pub(crate) fn generated_exprs(exec: &Exec<'_>, table: &Rc<Table>) -> Result<Vec<(usize, Expr)>> {
+    if !table.has_generated {
+        return Ok(vec![]);
+    }
+    exec.compile(|compiler| {
+        compiler.push_row(&table.name, table);
+        let mut out = Vec::new();
+        for (at, column) in table.columns.iter().enumerate() {
+            if let Some((expr, _)) = &column.generated {
+                out.push((at, compiler.expr(expr)?));
+            }
+        }
+        Ok(out)
+    })
 }
 
 #[allow(clippy::type_complexity)]

@@ -141,7 +141,7 @@ impl Exec<'_> {
             SourceKind::Select { plan, cache } => {
                 if let Access::Hash { keys } = &level.access {
                     let built = self.hash_of_select(plan, *cache, level, keys, frame)?;
-                    return self.probe(&built, level, keys, frame, each);
+                    return self.probe(&built, level, &source.kind, keys, frame, each);
                 }
                 if cache.is_none() || is_outermost(query, level) {
                     return self.stream(plan, *cache, level, frame, each);
@@ -243,7 +243,8 @@ impl Exec<'_> {
     ) -> Result<Flow> {
         if let Access::Hash { keys } = &level.access {
             let built = self.hash_of_table(table, source, level, keys, frame)?;
-            return self.probe(&built, level, keys, frame, each);
+            prepare_slot(frame, level.slot, table);
+            return self.probe(&built, level, &source.kind, keys, frame, each);
         }
         let mut cursors = frame.cursors[level.slot].take().unwrap_or_default();
         if let Access::Index(access) = &level.access {
@@ -309,7 +310,8 @@ impl Exec<'_> {
             });
             prepare_slot(frame, slot, table);
         }
-        let mut walk = IndexWalk { exec: self, table, access, cursor: &mut cursor, rows: rows.as_mut(), slot };
+        let mut walk =
+            IndexWalk { exec: self, table, access, cursor: &mut cursor, rows: rows.as_mut(), slot };
         let result = walk.run(frame, each);
         cursors.index = Some(cursor);
         cursors.table = rows;
@@ -334,10 +336,9 @@ impl Exec<'_> {
         let mut own = Frame::new(frame.parent, level.slot + 1, 0);
         prepare_slot(&mut own, level.slot, table);
         let mut cursor = self.table_cursor(table)?;
-        let payload = table.without_rowid || source.used.iter().any(|u| *u);
+        let payload = table.without_rowid || table.has_generated || source.used.iter().any(|u| *u);
         let mut key = Vec::new();
-        let mut walk =
-            Walk { exec: self, table, cursor: &mut cursor, slot: level.slot, payload };
+        let mut walk = Walk { exec: self, table, cursor: &mut cursor, slot: level.slot, payload };
         walk.scan(false, &mut own, &mut |own| {
             if self.inner_key(keys, own, &mut key)? {
                 let Slot::Record(record) = &own.slots[level.slot] else {
@@ -404,6 +405,7 @@ impl Exec<'_> {
         &self,
         built: &Rc<JoinTable>,
         level: &Level,
+        kind: &SourceKind,
         keys: &[HashKey],
         frame: &mut Frame<'_>,
         each: &mut Each<'_>,
@@ -424,7 +426,12 @@ impl Exec<'_> {
                 None => {
                     let (rowid, start, len) = built.records[n as usize];
                     let bytes = &built.bytes[start..start + len as usize];
-                    self.fill(frame, level.slot, rowid, bytes, level)?;
+                    if let Slot::Record(record) = &mut frame.slots[level.slot] {
+                        record.load(rowid, bytes);
+                    }
+                    if let SourceKind::Table(table) = kind {
+                        self.fill_virtual(table, frame, level.slot)?;
+                    }
                 }
             }
             if each(frame)? == Flow::Stop {
@@ -432,20 +439,6 @@ impl Exec<'_> {
             }
         }
         Ok(Flow::Continue)
-    }
-
-    fn fill(
-        &self,
-        frame: &mut Frame<'_>,
-        slot: usize,
-        rowid: i64,
-        bytes: &[u8],
-        _level: &Level,
-    ) -> Result<()> {
-        if let Slot::Record(record) = &mut frame.slots[slot] {
-            record.load(rowid, bytes);
-        }
-        Ok(())
     }
 }
 
@@ -494,7 +487,7 @@ fn prepare(
 /// A walk over the rows of a table tree.
 struct Walk<'w, 'x> {
     exec: &'w Exec<'x>,
-    table: &'w Table,
+    table: &'w Rc<Table>,
     cursor: &'w mut Cursor,
     slot: usize,
     /// Columns are read, not the rowid alone.
@@ -511,7 +504,7 @@ impl Walk<'_, '_> {
             let bytes = if self.payload { self.cursor.payload()? } else { &[] };
             record.load(rowid, bytes);
         }
-        Ok(())
+        self.exec.fill_virtual(self.table, frame, self.slot)
     }
 
     fn scan(&mut self, desc: bool, frame: &mut Frame<'_>, each: &mut Each<'_>) -> Result<Flow> {
@@ -612,7 +605,11 @@ impl Walk<'_, '_> {
                     Some(open)
                 } else {
                     let up = v.ceil();
-                    if up == v && !bound.inclusive { (up as i64).checked_add(1) } else { Some(up as i64) }
+                    if up == v && !bound.inclusive {
+                        (up as i64).checked_add(1)
+                    } else {
+                        Some(up as i64)
+                    }
                 }
             }
             Value::Real(v) => {
@@ -651,7 +648,7 @@ pub(crate) fn as_rowid(value: &Value<'_>) -> Option<i64> {
 /// A walk over an index.
 struct IndexWalk<'w, 'x> {
     exec: &'w Exec<'x>,
-    table: &'w Table,
+    table: &'w Rc<Table>,
     access: &'w IndexAccess,
     cursor: &'w mut Cursor,
     /// The table's own cursor, where the index does not hold all columns.
@@ -792,6 +789,7 @@ impl IndexWalk<'_, '_> {
                 return Err(crate::vfs::Error::Corrupt.into());
             }
             record.load(0, rows.payload()?);
+            self.exec.fill_virtual(self.table, frame, self.slot)?;
             return Ok(true);
         }
         let rowid = rowid_of_entry(entry)?;
@@ -799,6 +797,7 @@ impl IndexWalk<'_, '_> {
             return Err(crate::vfs::Error::Corrupt.into());
         }
         record.load(rowid, rows.payload()?);
+        self.exec.fill_virtual(self.table, frame, self.slot)?;
         Ok(true)
     }
 }
@@ -835,6 +834,45 @@ pub(crate) fn row_key(
 }
 
 impl Exec<'_> {
+    /// Computes the virtual columns of the row in a slot.
+    fn fill_virtual(&self, table: &Rc<Table>, frame: &mut Frame<'_>, slot: usize) -> Result<()> {
+        if !table.has_generated || table.fields.iter().all(Option::is_some) {
+            return Ok(());
+        }
+        let exprs = self.virtual_exprs(table)?;
+        let Slot::Record(record) = &mut frame.slots[slot] else { return Ok(()) };
+        record.virtuals.clear();
+        record.virtuals.resize(table.columns.len(), Value::Null);
+        // A column may need one that stands behind it.
+        for _ in 0..exprs.len().min(4) {
+            let mut values = Vec::with_capacity(table.columns.len());
+            for col in 0..table.columns.len() {
+                let value = frame.slots[slot].column(col as u16)?.into_owned();
+                values.push(value);
+            }
+            let rowid = frame.slots[slot].column(crate::plan::ROWID)?.to_int();
+            let row = Frame::of_rows(None, vec![Slot::Values { values, rowid }]);
+            for (at, expr) in exprs.iter() {
+                let value = self.eval(expr, &row)?.apply(table.columns[*at].affinity);
+                let value = value.into_owned();
+                if let Slot::Record(record) = &mut frame.slots[slot] {
+                    record.virtuals[*at] = value;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn virtual_exprs(&self, table: &Rc<Table>) -> Result<Rc<Vec<(usize, Expr)>>> {
+        let address = Rc::as_ptr(table) as usize;
+        if let Some(exprs) = self.virtuals.borrow().get(&address) {
+            return Ok(exprs.clone());
+        }
+        let exprs = Rc::new(crate::dml::generated_exprs(self, table)?);
+        self.virtuals.borrow_mut().insert(address, exprs.clone());
+        Ok(exprs)
+    }
+
     /// The values of an IN that is an access path.
     fn in_values(&self, term: &InTerm, frame: &Frame<'_>) -> Result<Vec<Owned>> {
         match term {

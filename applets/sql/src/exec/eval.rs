@@ -59,7 +59,9 @@ impl Exec<'_> {
             }
             Expr::Minus(inner) => match self.eval(inner, frame)?.to_number() {
                 None => Value::Null,
-                Some(Number::Int(v)) => v.checked_neg().map_or(Value::Real(-(v as f64)), Value::Int),
+                Some(Number::Int(v)) => {
+                    v.checked_neg().map_or(Value::Real(-(v as f64)), Value::Int)
+                }
                 Some(Number::Real(v)) => Value::Real(-v),
             },
             Expr::Plus(inner) => self.eval(inner, frame)?,
@@ -164,7 +166,9 @@ impl Exec<'_> {
                 let right = self.row_value(right, frame)?;
                 Value::truth(compare_rows(*op, &left, &right, how))
             }
-            Expr::Raise(kind, message) => return Err(self.raise(*kind, message.as_deref(), frame)?),
+            Expr::Raise(kind, message) => {
+                return Err(self.raise(*kind, message.as_deref(), frame)?);
+            }
             Expr::Row(_) | Expr::RowSelect(_) => return Err(Error::new("row value misused")),
             _ => Value::Null,
         })
@@ -365,9 +369,7 @@ pub(crate) fn compare(op: Binary, l: Value<'_>, r: Value<'_>, how: Comparison) -
     }
     let order = match (&l, &r) {
         (Value::Int(l), Value::Int(r)) if how.affinity != crate::value::Affinity::Text => l.cmp(r),
-        _ => l
-            .for_comparison(how.affinity)
-            .compare(&r.for_comparison(how.affinity), how.collation),
+        _ => l.for_comparison(how.affinity).compare(&r.for_comparison(how.affinity), how.collation),
     };
     Some(holds(op, order))
 }

@@ -99,6 +99,8 @@ pub struct Record {
     pub encoding: Encoding,
     /// The row stands; otherwise the slot is NULL, its buffers kept.
     pub present: bool,
+    /// The virtual columns, by the number of the column; empty where the table has none.
+    pub virtuals: Vec<Owned>,
 }
 
 impl Record {
@@ -111,6 +113,7 @@ impl Record {
             rowid_field,
             encoding,
             present: false,
+            virtuals: Vec::new(),
         }
     }
 
@@ -154,7 +157,7 @@ impl Record {
                 None => Ok(missing.as_ref().map_or(Value::Null, |value| value.borrow())),
             },
             Some(Fetch::Rowid) => self.rowid().map(Value::Int),
-            _ => Ok(Value::Null),
+            _ => Ok(self.virtuals.get(col as usize).map_or(Value::Null, Value::borrow)),
         }
     }
 }

@@ -214,7 +214,8 @@ impl Exec<'_> {
     }
 
     fn count_rows(&self, query: &Query) -> Result<i64> {
-        let Some(SourceKind::Table(table)) = query.sources.first().map(|source| &source.kind) else {
+        let Some(SourceKind::Table(table)) = query.sources.first().map(|source| &source.kind)
+        else {
             return Ok(0);
         };
         // The smallest tree that has an entry for every row is counted.

@@ -81,9 +81,11 @@ impl Set {
             return Some(true);
         }
         let open = self.with_null.iter().any(|other| {
-            other.iter().zip(row).zip(how).all(|((o, v), how)| {
-                o.is_null() || o.compare(v, how.collation).is_eq()
-            })
+            other
+                .iter()
+                .zip(row)
+                .zip(how)
+                .all(|((o, v), how)| o.is_null() || o.compare(v, how.collation).is_eq())
         });
         if open { None } else { Some(false) }
     }

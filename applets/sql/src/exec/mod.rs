@@ -25,7 +25,7 @@ use crate::value::{Owned, Value};
 
 pub(crate) use access::{as_rowid, row_key, rowid_of_entry};
 pub(crate) use eval::RAISE_IGNORE;
-pub use frame::{Fetch, Frame, Slot, layout_of_index, layout_of_table};
+pub use frame::{Fetch, Frame, Slot, layout_of_table};
 pub use select::Row;
 
 /// Whether a producer of rows goes on.
@@ -37,6 +37,9 @@ pub enum Flow {
 
 /// Takes rows.
 pub type Sink<'s> = dyn FnMut(&[Value<'_>]) -> Result<Flow> + 's;
+
+/// The expressions of generated columns, by column.
+type Generated = Rc<Vec<(usize, crate::plan::Expr)>>;
 
 /// A kept result.
 #[derive(Clone)]
@@ -58,6 +61,8 @@ pub struct Exec<'a> {
     recursion: RefCell<HashMap<usize, Row>>,
     /// Hash tables of joins, by the address of their level.
     hashes: RefCell<HashMap<usize, Rc<hash::JoinTable>>>,
+    /// The expressions of generated columns, by the address of their table.
+    virtuals: RefCell<HashMap<usize, Generated>>,
     /// How deep triggers have fired.
     pub depth: Cell<usize>,
     /// The triggers that are running, by address.
@@ -70,11 +75,7 @@ pub struct Exec<'a> {
 }
 
 impl<'a> Exec<'a> {
-    pub fn new(
-        connection: &'a Connection,
-        catalog: Rc<Catalog>,
-        params: &'a [Owned],
-    ) -> Exec<'a> {
+    pub fn new(connection: &'a Connection, catalog: Rc<Catalog>, params: &'a [Owned]) -> Exec<'a> {
         Exec {
             connection,
             catalog,
@@ -82,6 +83,7 @@ impl<'a> Exec<'a> {
             kept: RefCell::new(Vec::new()),
             recursion: RefCell::new(HashMap::new()),
             hashes: RefCell::new(HashMap::new()),
+            virtuals: RefCell::new(HashMap::new()),
             depth: Cell::new(0),
             running: RefCell::new(Vec::new()),
             programs: RefCell::new(HashMap::new()),

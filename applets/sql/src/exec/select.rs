@@ -149,7 +149,8 @@ impl Exec<'_> {
             let key = key_of(row);
             match op {
                 CompoundOp::Union => {
-                    left.entry(key).or_insert_with(|| own(row));
+                    // Of two equal rows SQLite keeps the later.
+                    left.insert(key, own(row));
                 }
                 CompoundOp::Except => {
                     left.remove(&key);
@@ -184,9 +185,8 @@ impl Exec<'_> {
         mut limits: Limits,
         sink: &mut Sink<'_>,
     ) -> Result<Flow> {
-        let all = |arms: &[(CompoundOp, Select)]| {
-            arms.iter().all(|(op, _)| *op == CompoundOp::UnionAll)
-        };
+        let all =
+            |arms: &[(CompoundOp, Select)]| arms.iter().all(|(op, _)| *op == CompoundOp::UnionAll);
         let distinct = !all(&plan.steps);
         let mut queue = Queue {
             seen: distinct.then(HashSet::default),

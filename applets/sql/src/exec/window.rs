@@ -39,10 +39,7 @@ impl Exec<'_> {
     ) -> Result<Flow> {
         let mut rows: Vec<Gathered> = Vec::new();
         let mut gather = |frame: &mut Frame<'_>| {
-            rows.push(Gathered {
-                columns: self.capture(query, frame)?,
-                regs: frame.regs.clone(),
-            });
+            rows.push(Gathered { columns: self.capture(query, frame)?, regs: frame.regs.clone() });
             Ok(Flow::Continue)
         };
         match &query.aggregate {
@@ -99,9 +96,7 @@ impl Exec<'_> {
             }
             Ordering::Equal
         };
-        keyed.sort_by(|a, b| {
-            by_partition(&a.0, &b.0).then_with(|| compare_keys(plan, &a.1, &b.1))
-        });
+        keyed.sort_by(|a, b| by_partition(&a.0, &b.0).then_with(|| compare_keys(plan, &a.1, &b.1)));
         let mut start = 0;
         while start < keyed.len() {
             let mut end = start + 1;
@@ -135,8 +130,7 @@ impl Exec<'_> {
         for row in rows.iter() {
             self.put(query, row, frame);
             for (n, call) in plan.calls.iter().enumerate() {
-                let values =
-                    call.args.iter().map(|a| Ok(self.eval(a, frame)?.into_owned()));
+                let values = call.args.iter().map(|a| Ok(self.eval(a, frame)?.into_owned()));
                 args[n].push(values.collect::<Result<_>>()?);
                 admitted[n].push(match &call.filter {
                     None => true,
@@ -150,9 +144,7 @@ impl Exec<'_> {
         }
         for (n, call) in plan.calls.iter().enumerate() {
             let results = match call.function {
-                WindowKind::Builtin(function) => {
-                    builtin(function, partition, &args[n], &offsets)?
-                }
+                WindowKind::Builtin(function) => builtin(function, partition, &args[n], &offsets)?,
                 WindowKind::Aggregate(_) => {
                     aggregate(call, partition, &args[n], &admitted[n], &offsets)?
                 }
@@ -328,8 +320,8 @@ fn aggregate(
     let mut running = fresh();
     let mut taken = 0;
     let mut last: Option<(Range<usize>, Owned)> = None;
-    for row in 0..partition.len() {
-        let range = partition.frame(row, &offsets[row]);
+    for (row, offset) in offsets.iter().enumerate() {
+        let range = partition.frame(row, offset);
         if partition.plan.exclude == FrameExclude::NoOthers
             && let Some((known, value)) = &last
             && *known == range
@@ -347,7 +339,7 @@ fn aggregate(
             running.finish()?
         } else {
             let mut accumulator = fresh();
-            for other in partition.members(row, &offsets[row]) {
+            for other in partition.members(row, offset) {
                 if admitted[other] {
                     accumulator.step(&args[other]);
                 }

@@ -353,8 +353,7 @@ fn date(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
 }
 
 fn time(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
-    Ok(moment(args)
-        .map_or(Value::Null, |m| Value::text(show_time(&Civil::of(m.ms), m.subsecond))))
+    Ok(moment(args).map_or(Value::Null, |m| Value::text(show_time(&Civil::of(m.ms), m.subsecond))))
 }
 
 fn datetime(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {

@@ -109,9 +109,7 @@ fn round_decimal(value: f64, digits: usize) -> f64 {
 }
 
 fn sign(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
-    Ok(real(&args[0]).map_or(Value::Null, |v| {
-        Value::Int(i64::from(v > 0.0) - i64::from(v < 0.0))
-    }))
+    Ok(real(&args[0]).map_or(Value::Null, |v| Value::Int(i64::from(v > 0.0) - i64::from(v < 0.0))))
 }
 
 fn pi(_: &Context<'_>, _: &[Value<'_>]) -> Result<Owned> {

@@ -17,7 +17,6 @@ use crate::value::{Owned, Value};
 
 pub use aggregate::{AGGREGATES, Accumulator};
 pub use date::current;
-pub use printf::{quote, sql_quote};
 pub use table::TABLE_FUNCTIONS;
 
 /// What a scalar function may ask for.
@@ -99,12 +98,15 @@ pub const WINDOW_FUNCTIONS: &[(&str, WindowFn, usize, usize)] = &[
     ("nth_value", WindowFn::NthValue, 2, 2),
 ];
 
+/// The code of a table-valued function.
+pub type TableCode = fn(&Exec<'_>, &[Owned]) -> Result<Vec<Vec<Owned>>>;
+
 /// A table-valued function: its columns, then the hidden ones that take its arguments.
 pub struct TableFn {
     pub name: &'static str,
     pub columns: &'static [&'static str],
     pub hidden: &'static [&'static str],
-    pub rows: fn(&Exec<'_>, &[Owned]) -> Result<Vec<Vec<Owned>>>,
+    pub rows: TableCode,
 }
 
 impl std::fmt::Debug for TableFn {

@@ -137,9 +137,8 @@ pub fn glob(pattern: &[u8], text: &[u8]) -> bool {
 
 /// Whether `have` is in the class behind `[`; what stands behind its `]`.
 fn class<'p>(mut pattern: &'p [u8], have: &[u8]) -> Option<&'p [u8]> {
-    let value = |c: &[u8]| {
-        str::from_utf8(c).ok().and_then(|c| c.chars().next()).map_or(0xfffd, u32::from)
-    };
+    let value =
+        |c: &[u8]| str::from_utf8(c).ok().and_then(|c| c.chars().next()).map_or(0xfffd, u32::from);
     let have = value(have);
     let invert = pattern.first() == Some(&b'^');
     if invert {

@@ -265,7 +265,7 @@ fn precise(digits: String, spec: &Spec, sign: usize) -> String {
 fn with_commas(digits: &str) -> String {
     let mut out = String::new();
     for (n, digit) in digits.chars().enumerate() {
-        if n > 0 && (digits.len() - n) % 3 == 0 {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
             out.push(',');
         }
         out.push(digit);
@@ -331,11 +331,8 @@ fn pad(out: &mut Vec<u8>, text: &[u8], spec: &Spec) {
 }
 
 fn pad_text(out: &mut Vec<u8>, text: &[u8], spec: &Spec) {
-    let len = if spec.bang {
-        text.iter().filter(|b| **b & 0xc0 != 0x80).count()
-    } else {
-        text.len()
-    };
+    let len =
+        if spec.bang { text.iter().filter(|b| **b & 0xc0 != 0x80).count() } else { text.len() };
     pad_by(out, text, len, spec);
 }
 
@@ -360,7 +357,10 @@ mod tests {
 
     #[test]
     fn conversions() {
-        assert_eq!(print("%05d|%-5d|%+d", &[Value::Int(42), Value::Int(42), Value::Int(42)]), "00042|42   |+42");
+        assert_eq!(
+            print("%05d|%-5d|%+d", &[Value::Int(42), Value::Int(42), Value::Int(42)]),
+            "00042|42   |+42"
+        );
         assert_eq!(print("%.2f|%8.3e", &[Value::Real(2.5), Value::Real(1234.5)]), "2.50|1.234e+03");
         assert_eq!(print("%Q|%q", &[Value::text("a'b"), Value::text("a'b")]), "'a''b'|a''b");
         assert_eq!(print("%,d", &[Value::Int(1234567)]), "1,234,567");

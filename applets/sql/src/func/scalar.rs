@@ -43,9 +43,7 @@ fn type_of(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
 fn abs(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
     Ok(match &args[0] {
         Value::Null => Value::Null,
-        Value::Int(v) => {
-            Value::Int(v.checked_abs().ok_or_else(|| Error::new("integer overflow"))?)
-        }
+        Value::Int(v) => Value::Int(v.checked_abs().ok_or_else(|| Error::new("integer overflow"))?),
         other => Value::Real(other.to_real().abs()),
     })
 }
@@ -58,11 +56,7 @@ fn min(context: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
     extreme(context, args, std::cmp::Ordering::Less)
 }
 
-fn extreme(
-    context: &Context<'_>,
-    args: &[Value<'_>],
-    wanted: std::cmp::Ordering,
-) -> Result<Owned> {
+fn extreme(context: &Context<'_>, args: &[Value<'_>], wanted: std::cmp::Ordering) -> Result<Owned> {
     let mut best = &args[0];
     for arg in args {
         if arg.is_null() {

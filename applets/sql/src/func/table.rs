@@ -88,12 +88,7 @@ fn generate_series(_: &Exec<'_>, args: &[Owned]) -> Result<Vec<Vec<Owned>>> {
     let mut rows = Vec::new();
     let mut value = start;
     while if step > 0 { value <= stop } else { value >= stop } {
-        rows.push(vec![
-            Value::Int(value),
-            Value::Int(start),
-            Value::Int(stop),
-            Value::Int(step),
-        ]);
+        rows.push(vec![Value::Int(value), Value::Int(start), Value::Int(stop), Value::Int(step)]);
         let Some(next) = value.checked_add(step) else { break };
         value = next;
     }

@@ -54,7 +54,9 @@ fn octet_length(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
 }
 
 fn map_text(value: &Value<'_>, map: fn(&u8) -> u8) -> Owned {
-    value.to_bytes().map_or(Value::Null, |text| Value::text(text.iter().map(map).collect::<Vec<_>>()))
+    value
+        .to_bytes()
+        .map_or(Value::Null, |text| Value::text(text.iter().map(map).collect::<Vec<_>>()))
 }
 
 fn lower(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
@@ -102,7 +104,8 @@ fn substr(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
         return Ok(Value::blob(&bytes[start..end]));
     }
     let place = |n: usize| char_offset(&bytes, n);
-    let (from, to) = if bytes.len() as i64 == total { (start, end) } else { (place(start), place(end)) };
+    let (from, to) =
+        if bytes.len() as i64 == total { (start, end) } else { (place(start), place(end)) };
     Ok(Value::text(&bytes[from..to]))
 }
 
@@ -118,9 +121,9 @@ fn instr(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
     };
     let blobs = args.iter().all(|arg| matches!(arg, Value::Blob(_)));
     let found = memchr::memmem::find(&text, &part);
-    Ok(Value::Int(found.map_or(0, |at| {
-        1 + if blobs { at as i64 } else { chars(&text[..at]) as i64 }
-    })))
+    Ok(Value::Int(
+        found.map_or(0, |at| 1 + if blobs { at as i64 } else { chars(&text[..at]) as i64 }),
+    ))
 }
 
 fn replace(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
@@ -295,4 +298,3 @@ fn soundex(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
     out.resize(4, b'0');
     Ok(Value::text(out))
 }
-

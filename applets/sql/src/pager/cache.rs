@@ -97,6 +97,22 @@ impl Cache {
         slot.page.as_mut().map(Page::to_mut)
     }
 
+    /// Gives the page bytes of its own where somebody else looks at them: from the pool, which the
+    /// originals of ended statements fill again.
+    pub fn unshare(&mut self, page_no: PageNo) {
+        let Some(mut page) = self.slot_mut(page_no).and_then(|slot| slot.page.take()) else {
+            return;
+        };
+        if page.unshared().is_none() {
+            let mut own = self.buffer();
+            own.to_mut().copy_from_slice(&page);
+            page = own;
+        }
+        if let Some(slot) = self.slot_mut(page_no) {
+            slot.page = Some(page);
+        }
+    }
+
     /// Puts a page in, in place of the one of that number.
     pub fn insert(&mut self, page_no: PageNo, page: Page) {
         if !self.contains(page_no) {
@@ -215,11 +231,12 @@ impl Cache {
         Page::zeroed(self.page_size)
     }
 
-    fn recycle(&mut self, page: Option<Page>) {
-        if let Some(mut page) = page
-            && self.pool.len() < POOL
-            && page.unshared().is_some()
-        {
+    /// Takes a page back that nobody needs.
+    pub fn recycle(&mut self, page: Option<Page>) {
+        let Some(mut page) = page else { return };
+        // A commit may have changed the page size.
+        let fits = page.len() == self.page_size && self.pool.len() < POOL;
+        if fits && page.unshared().is_some() {
             self.pool.push(page);
         }
     }

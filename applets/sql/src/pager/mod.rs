@@ -45,7 +45,7 @@ pub use page_set::PageSet;
 use crate::vfs::{Access, Error, File, Result, Vfs};
 use cache::Cache;
 use options::sibling;
-use savepoint::Savepoint;
+use savepoint::{SavedPages, Savepoint};
 use transaction::Transaction;
 use wal::Wal;
 
@@ -114,6 +114,7 @@ pub struct Pager {
     epoch: u32,
     txn: Transaction,
     savepoints: Vec<Savepoint>,
+    saved: SavedPages,
     /// The journal file that PERSIST and TRUNCATE keep open.
     kept_journal: Option<Arc<dyn File>>,
     wal: Option<Wal>,
@@ -188,6 +189,7 @@ impl Pager {
             epoch: 1,
             txn: Transaction::default(),
             savepoints: Vec::new(),
+            saved: SavedPages::default(),
             kept_journal: None,
             wal: None,
             leaving_wal: false,
@@ -244,6 +246,12 @@ impl Pager {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.settings.read_only
+    }
+
+    /// The path of the file.
+    #[must_use]
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
     }
 
     /// The page of the lock bytes, which holds no data.
@@ -509,6 +517,7 @@ impl Pager {
         }
         let page = self.page(page_no)?;
         self.save_original(page_no, page)?;
+        self.cache.unshare(page_no);
         self.cache.mark_dirty(page_no, self.epoch);
         Ok(())
     }

@@ -4,10 +4,15 @@
 //! changed for the first time in the transaction since then has its original among the later
 //! records; a page that had been changed before has it in the savepoint itself. Only the innermost
 //! savepoint saves: what an outer one needs of a page is what the inner one saved first.
+//!
+//! Originals share their bytes with the cache until the page is changed. A statement that changes
+//! more pages than the cache holds moves them to an unnamed file.
+
+use std::sync::Arc;
 
 use super::wal::{Mark, Wal};
-use super::{Page, PageNo, PageSet, Pager, State};
-use crate::vfs::{Error, Result};
+use super::{Backing, Page, PageNo, PageSet, Pager, State};
+use crate::vfs::{Error, File, Result};
 
 /// One open savepoint.
 pub struct Savepoint {
@@ -16,7 +21,23 @@ pub struct Savepoint {
     first_record: usize,
     log: Option<Mark>,
     saved: PageSet,
-    originals: Vec<(PageNo, Page)>,
+    originals: Vec<(PageNo, Original)>,
+}
+
+/// Where the bytes of an original are.
+enum Original {
+    Memory(Page),
+    /// At this place of the unnamed file, in pages.
+    File(u64),
+}
+
+/// The unnamed file of originals.
+#[derive(Default)]
+pub struct SavedPages {
+    file: Option<Arc<dyn File>>,
+    count: u64,
+    /// Originals in memory, of all savepoints.
+    in_memory: usize,
 }
 
 impl Pager {
@@ -51,6 +72,16 @@ impl Pager {
             return;
         }
         let released = self.savepoints.split_off(depth);
+        if depth == 0 {
+            self.saved = SavedPages::default();
+            for (_, original) in released.into_iter().flat_map(|point| point.originals) {
+                if let Original::Memory(page) = original {
+                    self.cache.recycle(Some(page));
+                }
+            }
+            self.epoch += 1;
+            return;
+        }
         if let Some(outer) = self.savepoints.last_mut() {
             for inner in released {
                 for (page_no, page) in inner.originals {
@@ -83,7 +114,8 @@ impl Pager {
         }
         // Inner first: what an outer one saved of the same page is older and wins.
         for savepoint in self.savepoints.split_off(depth).into_iter().rev() {
-            for (page_no, page) in savepoint.originals {
+            for (page_no, original) in savepoint.originals {
+                let page = self.original(original)?;
                 self.restore(page_no, page);
             }
         }
@@ -122,9 +154,45 @@ impl Pager {
             self.txn.record(page_no, keep.then_some(page));
             return self.flush_records_if_many();
         }
-        if in_savepoint && let Some(savepoint) = self.savepoints.last_mut() {
-            savepoint.originals.push((page_no, page));
+        if let Some(savepoint) = self.savepoints.last_mut().filter(|_| in_savepoint) {
+            savepoint.originals.push((page_no, Original::Memory(page)));
+            self.saved.in_memory += 1;
+            if self.saved.in_memory > self.cache.limit() {
+                return self.move_originals();
+            }
         }
+        Ok(())
+    }
+
+    fn original(&mut self, original: Original) -> Result<Page> {
+        let place = match original {
+            Original::Memory(page) => return Ok(page),
+            Original::File(place) => place,
+        };
+        let mut page = self.cache.buffer();
+        let file = self.saved.file.as_ref().ok_or(Error::Corrupt)?;
+        let read = file.read_at(page.to_mut(), place * self.page_size as u64)?;
+        if read < self.page_size { Err(Error::Corrupt) } else { Ok(page) }
+    }
+
+    /// Moves the originals of all savepoints to the unnamed file.
+    fn move_originals(&mut self) -> Result<()> {
+        if self.backing == Backing::Memory {
+            return Ok(());
+        }
+        let file = match &self.saved.file {
+            Some(file) => Arc::clone(file),
+            None => self.vfs.temporary()?,
+        };
+        self.saved.file = Some(Arc::clone(&file));
+        for (_, original) in self.savepoints.iter_mut().flat_map(|point| &mut point.originals) {
+            if let Original::Memory(page) = original {
+                file.write_at(page, self.saved.count * self.page_size as u64)?;
+                *original = Original::File(self.saved.count);
+                self.saved.count += 1;
+            }
+        }
+        self.saved.in_memory = 0;
         Ok(())
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::header::{HEADER_BYTES, Header, at, be32};
 use super::journal::Writer;
+use super::savepoint::SavedPages;
 use super::wal::Wal;
 use super::{
     Backing, JournalMode, LockingMode, Page, PageNo, PageSet, Pager, State, Synchronous, WriteLock,
@@ -105,6 +106,8 @@ impl Pager {
             let begun = self.begin_file_read();
             let Err(error) = begun else { return Ok(()) };
             self.state = State::Closed;
+            // Whatever was learned about a change is lost: the cache is not to be trusted.
+            self.header = None;
             self.unlock_unless_kept();
             if !matches!(error, Error::Busy) || !self.busy.wait(&*self.vfs, attempt) {
                 return Err(error);
@@ -538,7 +541,10 @@ impl Pager {
 
     fn finish_write(&mut self) {
         self.savepoints.clear();
-        self.txn = Transaction::default();
+        self.saved = SavedPages::default();
+        for (_, page) in std::mem::take(&mut self.txn).records {
+            self.cache.recycle(page);
+        }
         self.epoch += 1;
         self.state = State::Closed;
         if let Some(wal) = &mut self.wal {

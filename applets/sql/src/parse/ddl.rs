@@ -247,9 +247,9 @@ impl Parser<'_> {
                 }
             }
             Tok::Int | Tok::Float | Tok::Str | Tok::Blob => self.term()?,
-            Tok::Kw(
-                Kw::Null | Kw::CurrentDate | Kw::CurrentTime | Kw::CurrentTimestamp,
-            ) => self.term()?,
+            Tok::Kw(Kw::Null | Kw::CurrentDate | Kw::CurrentTime | Kw::CurrentTimestamp) => {
+                self.term()?
+            }
             _ if self.is_id(0) => {
                 let name = self.name()?;
                 Expr::Literal(crate::ast::Literal::Text(name.as_bytes().into()))
@@ -454,7 +454,7 @@ impl Parser<'_> {
         let when = if self.eat_kw(Kw::When) { Some(self.expr()?) } else { None };
         self.expect_kw(Kw::Begin)?;
         let mut body = Vec::new();
-        while !(self.is(Kw::End) && !body.is_empty()) {
+        while !self.is(Kw::End) || body.is_empty() {
             match self.peek() {
                 Tok::Kw(Kw::Select | Kw::Values) => {
                     body.push(Stmt::Select(Box::new(self.select()?)));

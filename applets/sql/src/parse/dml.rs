@@ -99,11 +99,8 @@ impl Parser<'_> {
     }
 
     fn assignment(&mut self) -> Result<Assignment> {
-        let columns = if self.peek() == Tok::LParen {
-            self.names_in_parens()?
-        } else {
-            vec![self.name()?]
-        };
+        let columns =
+            if self.peek() == Tok::LParen { self.names_in_parens()? } else { vec![self.name()?] };
         self.expect(Tok::Eq)?;
         Ok(Assignment { columns, value: self.expr()? })
     }

@@ -117,7 +117,8 @@ impl Parser<'_> {
 
     /// `IS`, `IN`, `LIKE`, `BETWEEN`, `ISNULL`... behind `left`.
     fn test(&mut self, kw: Kw, left: &mut Expr) -> Result<Option<Expr>> {
-        let take = |left: &mut Expr| Box::new(std::mem::replace(left, Expr::Literal(Literal::Null)));
+        let take =
+            |left: &mut Expr| Box::new(std::mem::replace(left, Expr::Literal(Literal::Null)));
         let mut kw = kw;
         let not = kw == Kw::Not;
         if not {
@@ -261,7 +262,7 @@ impl Parser<'_> {
             Tok::Blob => {
                 self.next();
                 let hex = &self.text(token)[2..token.end - token.start - 1];
-                literal(Literal::Blob(unhex(hex).into()))
+                literal(Literal::Blob(unhex(hex)))
             }
             Tok::Var => self.variable(),
             Tok::LParen => self.parenthesised(),
@@ -585,7 +586,8 @@ impl Parser<'_> {
         let start = self.token(0).start;
         let mut any = false;
         while self.is_id(0) || self.peek() == Tok::Str {
-            if matches!(self.peek(), Tok::Kw(Kw::Generated)) && self.peek_at(1) == Tok::Kw(Kw::Always)
+            if matches!(self.peek(), Tok::Kw(Kw::Generated))
+                && self.peek_at(1) == Tok::Kw(Kw::Always)
             {
                 break;
             }

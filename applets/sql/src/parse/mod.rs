@@ -45,16 +45,6 @@ pub fn statement(sql: &[u8]) -> Result<Parsed> {
     Ok(Parsed { stmt: Some(stmt), tail, variables: parser.variables })
 }
 
-/// Parses `sql` as one expression: a default value, a partial index's filter.
-///
-/// # Errors
-/// As [`statement`].
-pub fn expression(sql: &[u8]) -> Result<crate::ast::Expr> {
-    let mut parser = Parser::new(sql);
-    let expr = parser.expr()?;
-    if parser.peek() == Tok::End { Ok(expr) } else { Err(parser.unexpected()) }
-}
-
 pub(crate) struct Parser<'a> {
     sql: &'a [u8],
     /// The tokens that were looked at and not yet taken.
@@ -146,9 +136,7 @@ impl<'a> Parser<'a> {
         let text = String::from_utf8_lossy(self.text(token)).into_owned();
         match token.tok {
             Tok::End => Error::new("incomplete input"),
-            Tok::Illegal => {
-                Error::new(format!("unrecognized token: \"{text}\"")).at(token.start)
-            }
+            Tok::Illegal => Error::new(format!("unrecognized token: \"{text}\"")).at(token.start),
             _ => Error::new(format!("near \"{text}\": syntax error")).at(token.start),
         }
     }
@@ -431,4 +419,70 @@ pub(crate) fn unquote(text: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLES: &[&str] = &[
+        "SELECT a, b AS c, t.*, count(*) FILTER (WHERE x > 1) OVER (PARTITION BY y ORDER BY z DESC \
+         ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t LEFT JOIN u ON t.a = u.b WHERE a IN (1, 2) \
+         GROUP BY 1 HAVING sum(b) > 3 ORDER BY 2 NULLS LAST LIMIT 5 OFFSET 6",
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT * FROM c, (VALUES (1))",
+        "INSERT OR REPLACE INTO t(a, b) VALUES (1, x'00'), (?1, :name) ON CONFLICT (a) DO UPDATE SET \
+         b = excluded.b WHERE a NOT LIKE 'x%' ESCAPE '!' RETURNING *",
+        "CREATE TABLE t(a INTEGER PRIMARY KEY AUTOINCREMENT, b TEXT NOT NULL DEFAULT 'x' COLLATE nocase, \
+         c AS (a + 1) STORED, CHECK (b <> ''), FOREIGN KEY (b) REFERENCES u ON DELETE CASCADE) STRICT",
+        "CREATE TRIGGER g AFTER UPDATE OF a ON t WHEN new.a > 1 BEGIN DELETE FROM u; SELECT \
+         RAISE(ABORT, 'no'); END",
+        "UPDATE t SET (a, b) = (SELECT 1, 2), c = CASE a WHEN 1 THEN 2 ELSE 3 END FROM u WHERE t.x = u.x",
+        "ALTER TABLE t ADD COLUMN z DEFAULT -1.5e3",
+        "PRAGMA main.table_info(t)",
+    ];
+
+    #[test]
+    fn every_sample_is_a_statement() {
+        for sample in SAMPLES {
+            assert!(statement(sample.as_bytes()).is_ok_and(|p| p.stmt.is_some()), "{sample}");
+        }
+    }
+
+    #[test]
+    fn no_mutation_panics() {
+        let mut x = 0x9e37_79b9_7f4a_7c15u64;
+        let mut random = |bound: usize| {
+            x ^= x >> 12;
+            x ^= x << 25;
+            x ^= x >> 27;
+            (x.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % bound
+        };
+        for _ in 0..30_000 {
+            let mut text = SAMPLES[random(SAMPLES.len())].as_bytes().to_vec();
+            for _ in 0..1 + random(4) {
+                let at = random(text.len());
+                match random(4) {
+                    0 => text[at] = random(256) as u8,
+                    1 => text.truncate(at.max(1)),
+                    2 => {
+                        let other = SAMPLES[random(SAMPLES.len())].as_bytes();
+                        let from = random(other.len());
+                        text.splice(at..at, other[from..].iter().take(20).copied());
+                    }
+                    _ => drop(text.drain(at..(at + 5).min(text.len()))),
+                }
+                if text.is_empty() {
+                    break;
+                }
+            }
+            let _ = statement(&text);
+            crate::lex::complete(&text);
+        }
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let deep = format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000));
+        assert!(statement(deep.as_bytes()).is_err());
+    }
 }

@@ -63,8 +63,7 @@ impl Parser<'_> {
             }
             rest.push((op, self.core()?));
         }
-        let mut select =
-            Select { with, first, rest, order_by: vec![], limit: None, offset: None };
+        let mut select = Select { with, first, rest, order_by: vec![], limit: None, offset: None };
         let last = select.rest.last().map_or(&select.first, |(_, core)| core);
         let values = matches!(last, SelectCore::Values(_));
         if self.is(Kw::Order) && !values {
@@ -177,7 +176,7 @@ impl Parser<'_> {
 
     /// The join clause.
     pub(super) fn from(&mut self) -> Result<Vec<FromItem>> {
-        let mut items = vec![self.from_item(JoinKind::default())?];
+        let mut items = vec![self.join_item(JoinKind::default())?];
         loop {
             let join = match self.peek() {
                 Tok::Comma => {
@@ -191,7 +190,7 @@ impl Parser<'_> {
                 Tok::Kw(kw) if kw.is_join_word() => self.join_words()?,
                 _ => return Ok(items),
             };
-            let item = self.from_item(join)?;
+            let item = self.join_item(join)?;
             items.push(item);
         }
     }
@@ -218,13 +217,15 @@ impl Parser<'_> {
         }
         self.expect_kw(Kw::Join)?;
         let sided = join.left || join.right;
-        if (inner || join.cross) && (outer || sided) || (outer && !sided) || words.len() > 3 {
+        let clash = (inner || join.cross) && (outer || sided);
+        let lonely = outer && !sided;
+        if clash || lonely || words.len() > 3 {
             return Err(Error::new(format!("unknown join type: {}", words.join(" "))));
         }
         Ok(join)
     }
 
-    fn from_item(&mut self, join: JoinKind) -> Result<FromItem> {
+    fn join_item(&mut self, join: JoinKind) -> Result<FromItem> {
         let source = if self.eat(Tok::LParen) {
             let source = if self.at_select() {
                 FromSource::Select(Box::new(self.select()?))
@@ -236,8 +237,7 @@ impl Parser<'_> {
         } else {
             let name = self.qualified_name()?;
             if self.eat(Tok::LParen) {
-                let args =
-                    if self.peek() == Tok::RParen { vec![] } else { self.list(Self::expr)? };
+                let args = if self.peek() == Tok::RParen { vec![] } else { self.list(Self::expr)? };
                 self.expect(Tok::RParen)?;
                 FromSource::Function(name, args)
             } else {

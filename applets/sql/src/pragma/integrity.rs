@@ -72,16 +72,13 @@ fn check_table(
             }
         }
         if !quick {
-            for n in 0..writer.indexes.len() {
+            for (n, count) in counts.iter_mut().enumerate() {
                 let Some(entry) = writer.entry(exec, n, &row)? else { continue };
-                counts[n] += 1;
+                *count += 1;
                 let fields: Vec<Field<'_>> = entry.iter().map(Value::as_field).collect();
                 let index = &mut writer.indexes[n];
                 if !index.cursor.seek_key(&fields, crate::btree::Seek::Eq)? {
-                    messages.push(format!(
-                        "row {number} missing from index {}",
-                        index.index.name
-                    ));
+                    messages.push(format!("row {number} missing from index {}", index.index.name));
                 }
             }
         }

@@ -1,7 +1,5 @@
 //! The modes that align their columns: column, table, box, markdown.
 
-use unicode_width::UnicodeWidthChar;
-
 use super::mode::{Layout, Mode, c_text, literal};
 use crate::value::Owned;
 
@@ -120,8 +118,7 @@ fn first_line(text: &str, limit: usize, words: bool) -> (String, Option<&str>) {
             }
             _ => {}
         }
-        let letter_columns =
-            if letter == '\t' { 8 - columns % 8 } else { letter.width().unwrap_or(0) };
+        let letter_columns = if letter == '\t' { 8 - columns % 8 } else { 1 };
         if columns + letter_columns > limit && columns > 0 {
             return match last_blank.filter(|_| words) {
                 Some((kept, behind)) => {
@@ -144,7 +141,8 @@ fn first_line(text: &str, limit: usize, words: bool) -> (String, Option<&str>) {
 }
 
 fn width(line: &str) -> usize {
-    line.chars().map(|letter| letter.width().unwrap_or(0)).sum()
+    // sqlite3 counts code points, not the cells that a terminal gives them.
+    line.chars().count()
 }
 
 struct Drawing<'a> {

@@ -459,7 +459,10 @@ fn parameter(shell: &mut Shell, args: &[String]) -> Result<Next, Failure> {
             shell.session.parameters.remove(name.as_bytes());
         }
         _ => {
-            return usage(shell, ".parameter CMD ...\n   clear|init|list|set NAME VALUE|unset NAME");
+            return usage(
+                shell,
+                ".parameter CMD ...\n   clear|init|list|set NAME VALUE|unset NAME",
+            );
         }
     }
     Ok(Next::Continue)

@@ -93,8 +93,10 @@ fn options(shell: &Shell, args: &[String]) -> Result<Options, String> {
                     return Err("Error: non-null column separator required for import\n".to_owned());
                 }
                 _ => {
-                    return Err("Error: multi-character column separators not allowed for import\n"
-                        .to_owned());
+                    return Err(
+                        "Error: multi-character column separators not allowed for import\n"
+                            .to_owned(),
+                    );
                 }
             };
             let row = match layout.row_separator.as_slice() {

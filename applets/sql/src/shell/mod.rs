@@ -286,6 +286,7 @@ impl Shell {
     /// A person at the prompt.
     fn converse(&mut self) -> Outcome {
         self.greet()?;
+        self.session.stop_on_interrupt()?;
         let mut editor = Editor::new()?;
         loop {
             self.output.flush()?;

@@ -181,7 +181,7 @@ impl<'a> RowWriter<'a> {
                 // A separator stands behind the last value too, but for the line end.
                 self.separated(out, row, |out, value| match value {
                     Value::Null => quoting::c_string(out, &self.layout.null),
-                    value => quoting::c_string(out, &value.to_text()),
+                    value => quoting::c_string(out, c_text(&value.to_text())),
                 });
             }
             Mode::Quote => self.separated(out, row, literal),
@@ -238,7 +238,12 @@ impl<'a> RowWriter<'a> {
         out.extend_from_slice(&layout.row_separator);
     }
 
-    fn separated(&self, out: &mut Vec<u8>, row: &[Value<'_>], write: impl Fn(&mut Vec<u8>, &Value<'_>)) {
+    fn separated(
+        &self,
+        out: &mut Vec<u8>,
+        row: &[Value<'_>],
+        write: impl Fn(&mut Vec<u8>, &Value<'_>),
+    ) {
         for (index, value) in row.iter().enumerate() {
             if index > 0 {
                 out.extend_from_slice(&self.layout.column_separator);
@@ -341,7 +346,7 @@ pub fn literal(out: &mut Vec<u8>, value: &Value<'_>) {
         Value::Null => out.extend_from_slice(b"NULL"),
         Value::Int(value) => out.extend_from_slice(value.to_string().as_bytes()),
         Value::Real(value) => full_real(out, *value),
-        Value::Text(bytes) => quoting::sql(out, bytes),
+        Value::Text(bytes) => quoting::sql(out, c_text(bytes)),
         Value::Blob(bytes) => quoting::blob(out, b'X', bytes),
     }
 }

@@ -60,12 +60,7 @@ pub fn tables(shell: &mut Shell, args: &[String]) -> Result<Next, Failure> {
 /// Names of indexes, all or those of one table.
 pub fn indexes(shell: &mut Shell, args: &[String]) -> Result<Next, Failure> {
     let pattern = args.first().map_or("%", String::as_str).to_owned();
-    let all = args.is_empty();
-    names(shell, &|object| {
-        object.kind == "index"
-            && like(pattern.as_bytes(), &object.table)
-            && !(all && object.name.starts_with(b"sqlite_"))
-    })
+    names(shell, &|object| object.kind == "index" && like(pattern.as_bytes(), &object.table))
 }
 
 fn names(shell: &mut Shell, wanted: &dyn Fn(&Object) -> bool) -> Result<Next, Failure> {

@@ -157,6 +157,15 @@ impl Session {
         names
     }
 
+    /// Ctrl-C stops the statement that runs; the session goes on.
+    ///
+    /// # Errors
+    /// The handler cannot be set.
+    pub fn stop_on_interrupt(&self) -> std::result::Result<(), Failure> {
+        self.connection.stop_on(box_sys::signal::note_interrupts()?);
+        Ok(())
+    }
+
     /// Whether a transaction is open.
     pub fn in_transaction(&self) -> bool {
         self.connection.in_transaction()
@@ -253,7 +262,12 @@ pub fn run(
     origin: Origin,
 ) -> std::result::Result<Option<i32>, Failure> {
     let mut rest = sql;
-    while !rest.is_empty() {
+    loop {
+        rest = rest.trim_ascii_start();
+        if rest.is_empty() {
+            break;
+        }
+        let whole = rest;
         let (statement, used) = match shell.session.connection.prepare(rest) {
             Ok(prepared) => prepared,
             Err(error) => return fail(shell, &error, Phase::Prepare, origin, rest),
@@ -271,7 +285,7 @@ pub fn run(
         let outcome = show(shell, &statement)?;
         if let Err(error) = outcome {
             let phase = if error.is_prepare() { Phase::Prepare } else { Phase::Step };
-            return fail(shell, &error, phase, origin, text);
+            return fail(shell, &error, phase, origin, whole);
         }
         after(shell, start)?;
     }
@@ -335,7 +349,7 @@ fn show(shell: &mut Shell, statement: &Statement) -> std::result::Result<Result<
     if let Some(failure) = failure {
         return Err(failure);
     }
-    if let Some(mut writer) = writer {
+    if let Some(writer) = writer {
         writer.end(&mut out);
     }
     shell.output.write(&out)?;

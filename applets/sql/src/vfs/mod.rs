@@ -18,7 +18,7 @@ use std::time::Duration;
 pub use error::{Error, Result};
 pub use fault::{Call, Fault};
 pub use memory::Memory;
-pub use unix::Unix;
+pub use unix::{Unix, full_path};
 
 /// What a file is opened for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

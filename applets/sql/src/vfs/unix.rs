@@ -30,6 +30,8 @@ const RESERVED_BYTE: u64 = PENDING_BYTE + 1;
 const SHARED_FIRST: u64 = PENDING_BYTE + 2;
 const SHARED_BYTES: u64 = 510;
 
+const EOPNOTSUPP: i32 = 95;
+
 const SHM_FIRST_LOCK: u64 = 120;
 const SHM_DMS: u64 = 128;
 
@@ -92,6 +94,28 @@ impl Vfs for Unix {
             std::env::var_os("SQLITE_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let file = unnamed(&folder)?;
         Ok(Arc::new(UnixFile { file, read_only: false, level: Mutex::new(LockLevel::None) }))
+    }
+}
+
+/// The full path of a database file, which may not exist yet. Links are resolved: whoever opens the
+/// file by another name must find the same journal beside it.
+#[must_use]
+pub fn full_path(path: &Path) -> PathBuf {
+    if let Ok(full) = fs::canonicalize(path) {
+        return full;
+    }
+    // A link to a file that is to be made.
+    let target = match fs::read_link(path) {
+        Ok(target) => path.parent().map_or_else(|| target.clone(), |parent| parent.join(&target)),
+        Err(_) => path.to_owned(),
+    };
+    let folder = match target.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    match (fs::canonicalize(folder), target.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => target,
     }
 }
 
@@ -292,6 +316,25 @@ impl ShmRegion for MappedRegion {
     }
 }
 
+impl UnixShm {
+    /// Real blocks, so that a full disk is an error here and no SIGBUS later. Others may grow the
+    /// file and fill it at this moment: nothing that is there may be written over.
+    fn grow(&self, end: u64) -> io::Result<()> {
+        match file::allocate(self.file.as_fd(), end) {
+            Err(error) if error.raw_os_error() == Some(EOPNOTSUPP) => {}
+            done => return done,
+        }
+        let mut last = (self.file.metadata()?.len() / 4096) * 4096 + 4095;
+        while last < end {
+            if self.file.metadata()?.len() <= last {
+                self.file.write_all_at(&[0], last)?;
+            }
+            last += 4096;
+        }
+        Ok(())
+    }
+}
+
 impl Shm for UnixShm {
     fn region(&self, index: usize, extend: bool) -> io::Result<Option<Arc<dyn ShmRegion>>> {
         let mut maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner);
@@ -302,14 +345,7 @@ impl Shm for UnixShm {
                 if !extend || self.read_only {
                     return Ok(None);
                 }
-                // Real blocks, so that a full disk is an error here and no SIGBUS later.
-                let zeros = [0; 4096];
-                let mut at = self.file.metadata()?.len();
-                while at < end {
-                    let len = (end - at).min(4096 - at % 4096);
-                    self.file.write_all_at(zeros.get(..len as usize).unwrap_or(&zeros), at)?;
-                    at += len;
-                }
+                self.grow(end)?;
             }
             let map = SharedMap::new(self.file.as_fd(), offset, SHM_REGION_BYTES, !self.read_only)?;
             maps.push(Arc::new(MappedRegion(map)));

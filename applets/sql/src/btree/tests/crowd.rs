@@ -98,6 +98,7 @@ fn crowd(mode: JournalMode) {
     for child in children {
         let out = child.wait_with_output().unwrap();
         assert_eq!(String::from_utf8_lossy(&out.stderr), "");
+        assert!(out.status.success(), "{}", out.status);
     }
     let db = connect(&path);
     db.store.begin_read().unwrap();

@@ -129,3 +129,74 @@ fn mutated_files_never_panic() {
     }
     assert!(corrupt > 10);
 }
+
+/// Opens a database beside which a journal or log of any bytes lies.
+fn recover(database: &[u8], suffix: &str, bytes: &[u8]) -> Result<()> {
+    let vfs = crate::vfs::Memory::default();
+    let path = Path::new("/t.db");
+    vfs.put(path, database);
+    vfs.put(&PathBuf::from(format!("/t.db{suffix}")), bytes);
+    let store = Store::open_on(std::sync::Arc::new(vfs), path, &OpenOptions::default())?;
+    store.begin_read()?;
+    let _ = store.integrity_check(&[2, 3], 20)?;
+    store.end_read();
+    store.begin_write(WriteLock::Immediate)?;
+    let db = Indexed { store, table: 2, index: 3 };
+    let _ = walk(&mut db.rows());
+    let _ = change(&mut db.rows(), true);
+    db.store.commit()
+}
+
+/// A database and the journal or log of an unfinished copy of it.
+fn with_log(mode: crate::pager::JournalMode) -> (Vec<u8>, Vec<u8>) {
+    let vfs = crate::vfs::Memory::default();
+    let path = Path::new("/t.db");
+    let open = || {
+        let vfs = std::sync::Arc::new(vfs.clone());
+        Store::open_on(vfs, path, &OpenOptions::default()).unwrap()
+    };
+    let store = open();
+    store.set_page_size(512, 0);
+    store.set_journal_mode(mode).unwrap();
+    let db = Indexed::create(store);
+    db.store.set_cache_bytes(16 * 512);
+    for round in 0..3 {
+        db.store.begin_write(WriteLock::Immediate).unwrap();
+        for rowid in 0..60 {
+            db.put(rowid, format!("{round} of {rowid}").as_bytes(), &[1; 90]).unwrap();
+        }
+        if round < 2 {
+            db.store.commit().unwrap();
+        }
+    }
+    let suffix = if mode == crate::pager::JournalMode::Wal { "-wal" } else { "-journal" };
+    let log = vfs.bytes(&PathBuf::from(format!("/t.db{suffix}"))).unwrap();
+    (vfs.bytes(path).unwrap(), log)
+}
+
+#[test]
+fn mutated_journals_and_logs_never_panic() {
+    use crate::pager::JournalMode::{Delete, Wal};
+    let mut random = Random(77);
+    for (mode, suffix) in [(Delete, "-journal"), (Wal, "-wal")] {
+        let (database, log) = with_log(mode);
+        assert!(log.len() > 2000);
+        recover(&database, suffix, &log).unwrap();
+        for _ in 0..400 {
+            let (mut database, mut bad) = (database.clone(), log.clone());
+            for _ in 0..=random.below(4) {
+                // Headers are where it hurts.
+                let end = if random.below(3) == 0 { bad.len() as u64 } else { 64 };
+                let at = random.below(end) as usize;
+                bad[at] = random.next() as u8;
+            }
+            if random.below(4) == 0 {
+                bad.truncate(random.below(bad.len() as u64) as usize);
+            }
+            if random.below(4) == 0 {
+                database.truncate(random.below(database.len() as u64) as usize);
+            }
+            let _ = recover(&database, suffix, &bad);
+        }
+    }
+}

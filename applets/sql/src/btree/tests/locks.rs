@@ -189,6 +189,22 @@ fn hot_journals_are_played_back_by_either() {
 }
 
 #[test]
+fn a_link_leads_to_the_same_journal() {
+    let scratch = Scratch::new("link");
+    std::fs::create_dir(scratch.file("real")).unwrap();
+    let (path, link) = (scratch.file("real/t.db"), scratch.file("link.db"));
+    std::os::unix::fs::symlink("real/t.db", &link).unwrap();
+    let db = Indexed::create(Store::open(&link, &OpenOptions::default()).unwrap());
+    db.store.set_journal_mode(JournalMode::Persist).unwrap();
+    db.store.begin_write(WriteLock::Immediate).unwrap();
+    db.put(1, b"b", b"c").unwrap();
+    db.store.commit().unwrap();
+    assert!(path.exists() && scratch.file("real/t.db-journal").exists());
+    assert!(!scratch.file("link.db-journal").exists());
+    assert_eq!(db.store.path(), std::fs::canonicalize(path).unwrap());
+}
+
+#[test]
 fn journals_end_as_their_mode_says() {
     let scratch = Scratch::new("modes");
     let path = scratch.file("t.db");

@@ -232,6 +232,45 @@ fn savepoints_undo_what_is_theirs() {
 }
 
 #[test]
+fn a_statement_larger_than_the_cache_is_undone() {
+    let scratch = Scratch::new("large-statement");
+    let path = scratch.file("t.db");
+    let db = Indexed::create(Store::open(&path, &OpenOptions::default()).unwrap());
+    db.store.set_cache_bytes(20 * 4096);
+    db.store.begin_write(WriteLock::Immediate).unwrap();
+    for rowid in 0..500 {
+        db.put(rowid, format!("{rowid:06}").as_bytes(), &[1; 900]).unwrap();
+    }
+    let outer = db.store.open_savepoint().unwrap();
+    for rowid in 0..500 {
+        db.put(rowid, format!("{rowid:06} a").as_bytes(), &[2; 900]).unwrap();
+    }
+    let inner = db.store.open_savepoint().unwrap();
+    for rowid in 0..500 {
+        db.put(rowid, format!("{rowid:06} b").as_bytes(), &[3; 700]).unwrap();
+    }
+    let says = |text: &[u8]| {
+        let mut rows = db.rows();
+        assert!(rows.seek_rowid(250, Seek::Eq).unwrap());
+        assert_eq!(rows.column(1).unwrap(), Some(Field::Text(text)));
+        assert_eq!(
+            db.store.integrity_check(&[db.table, db.index], 9).unwrap(),
+            Vec::<String>::new()
+        );
+    };
+    says(b"000250 b");
+    db.store.rollback_to_savepoint(inner).unwrap();
+    says(b"000250 a");
+    db.store.release_savepoint(inner);
+    db.store.rollback_to_savepoint(outer).unwrap();
+    says(b"000250");
+    db.store.commit().unwrap();
+    if has_sqlite3() {
+        assert_eq!(sqlite3(&path, "PRAGMA integrity_check"), "ok");
+    }
+}
+
+#[test]
 fn a_small_cache_spills_and_rolls_back() {
     let scratch = Scratch::new("spill");
     let path = scratch.file("t.db");
