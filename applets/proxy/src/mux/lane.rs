@@ -225,6 +225,15 @@ impl Lane {
         self.wake_driver();
     }
 
+    /// Breaks a stream off: at once, or behind the frames in the batch.
+    pub(super) fn push_reset(&self, id: u32, in_order: bool) {
+        let mut state = self.state.borrow_mut();
+        let State { control, batch, .. } = &mut *state;
+        frame::write_number(if in_order { batch } else { control }, Kind::Reset, id, 2);
+        drop(state);
+        self.wake_driver();
+    }
+
     pub(super) fn wake_driver(&self) {
         let waker = self.state.borrow_mut().driver.take();
         if let Some(waker) = waker {

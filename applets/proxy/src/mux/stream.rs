@@ -161,7 +161,8 @@ impl MuxStream {
         let (id, growth) = (state.id, state.growth);
         let known = state.opening.take().is_none();
         if known && !state.broken && !(state.finished && state.peer_finished) {
-            self.lane.push_control(|out| frame::write_number(out, Kind::Reset, id, 2));
+            // Behind a clean end it must not overtake the data that waits in the batch.
+            self.lane.push_reset(id, state.finished);
         }
         state.broken = true;
         drop(state);
