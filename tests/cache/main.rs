@@ -3,12 +3,13 @@
 mod benchmark;
 mod check;
 mod client;
+mod clients;
+mod differential;
+mod persistence;
+mod server;
+mod support;
 
-use box_harness::Bin;
-
-fn bx() -> Bin {
-    Bin::new(env!("CARGO_BIN_EXE_box"))
-}
+use support::bx;
 
 #[test]
 fn help_is_shown_on_standard_output() {

@@ -96,7 +96,11 @@ mod tests {
             ("", "a", false),
             ("*a", "bbba", true),
         ] {
-            assert_eq!(matches(pattern.as_bytes(), text.as_bytes(), false), expected, "{pattern} {text}");
+            assert_eq!(
+                matches(pattern.as_bytes(), text.as_bytes(), false),
+                expected,
+                "{pattern} {text}"
+            );
         }
         assert!(matches(b"HE*", b"hello", true));
     }

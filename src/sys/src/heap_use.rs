@@ -1,5 +1,9 @@
 //! How many bytes are allocated: counted where a server has asked for it, in counters that
 //! threads do not share, so that counting costs a few instructions and no bus traffic.
+#![cfg_attr(
+    not(feature = "mimalloc"),
+    allow(dead_code, reason = "only servers count, and they use mimalloc")
+)]
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering};

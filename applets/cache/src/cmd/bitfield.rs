@@ -101,7 +101,10 @@ fn operations(ctx: &Ctx<'_>, args: Args<'_>) -> Result<Vec<(Field, Op)>, Error> 
         let field = Field { signed, bits, offset };
         if set || add {
             let value = box_wire::decimal::parse_i64(args.at(at + 3)).ok_or(NOT_INTEGER)?;
-            ops.push((field, if set { Op::Set(value, overflow) } else { Op::Add(value, overflow) }));
+            ops.push((
+                field,
+                if set { Op::Set(value, overflow) } else { Op::Add(value, overflow) },
+            ));
             at += 4;
         } else {
             ops.push((field, Op::Get));

@@ -91,6 +91,11 @@ fn unit(word: &[u8]) -> Result<bool, Error> {
 
 /// `BITCOUNT key [start end [BYTE|BIT]]`
 pub fn bitcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
+    // The key comes first: without one the rest is not looked at.
+    if ctx.db.text(args.at(1))?.is_none() {
+        ctx.out.int(0);
+        return Ok(());
+    }
     let range = match args.len() {
         2 => None,
         4 | 5 => {
@@ -123,19 +128,25 @@ pub fn bitpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     if args.len() > 6 {
         return Err(SYNTAX);
     }
+    let found = ctx.db.text(args.at(1))?;
+    if found.is_none() {
+        // Behind the end of a string there are zeros without end.
+        ctx.out.int(if bit { -1 } else { 0 });
+        return Ok(());
+    }
     let start = args.get(3).map_or(Ok(0), parse::int)?;
     let by_bit = args.get(5).map_or(Ok(false), unit)?;
     let end = args.get(4).map(parse::int).transpose()?;
-    let position = match ctx.db.text(args.at(1))? {
-        // Behind the end of a string there are zeros without end.
-        None => if bit { -1 } else { 0 },
+    let position = match found {
+        None => 0,
         Some(text) => {
             let mut scratch = Vec::new();
             let bytes = text.bytes(&mut scratch);
             match bit_range_for_pos(start, end.unwrap_or(-1), by_bit, bytes.len()) {
                 None => -1,
                 Some((from, to)) => {
-                    let found = (from..to).find(|at| (bytes[at / 8] & 0x80 >> (at % 8) != 0) == bit);
+                    let found =
+                        (from..to).find(|at| (bytes[at / 8] & 0x80 >> (at % 8) != 0) == bit);
                     match found {
                         Some(at) => at as i64,
                         None if !bit && end.is_none() => bytes.len() as i64 * 8,
@@ -195,7 +206,7 @@ pub fn bitop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
             ctx.db.changed(event::GENERIC, "del", dest);
         }
     } else {
-        ctx.db.put(dest, NewValue::Text(&result), None);
+        ctx.db.put(dest, NewValue::Raw(result), None);
         ctx.db.changed(event::STRING, "set", dest);
     }
     ctx.out.count(len);

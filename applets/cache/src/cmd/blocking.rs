@@ -45,12 +45,7 @@ fn attempt(db: &mut Db<'_>, out: &mut Out, key: &[u8], want: &Want) -> Result<bo
     Ok(true)
 }
 
-fn wait_or_take(
-    ctx: &mut Ctx<'_>,
-    keys: Vec<Vec<u8>>,
-    want: Want,
-    timeout_ms: i64,
-) -> Done {
+fn wait_or_take(ctx: &mut Ctx<'_>, keys: Vec<Vec<u8>>, want: Want, timeout_ms: i64) -> Done {
     for key in &keys {
         if attempt(&mut ctx.db, ctx.out, key, &want)? {
             return Ok(());

@@ -1,6 +1,5 @@
 //! CLIENT: telling about and controlling connections.
 
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use box_wire::resp::Args;
@@ -28,23 +27,6 @@ pub fn getname(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
 pub fn setname(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     check_name(args.at(2))?;
     set_name(ctx, args.at(2));
-    ctx.out.ok();
-    Ok(())
-}
-
-/// `CLIENT SETINFO LIB-NAME|LIB-VER text`
-pub fn setinfo(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    let text = String::from_utf8_lossy(args.at(3)).into_owned();
-    let mut library = ctx.session.info.library.lock().unwrap_or_else(PoisonError::into_inner);
-    match args.at(2) {
-        word if is(word, "lib-name") => library.0 = text,
-        word if is(word, "lib-ver") => library.1 = text,
-        word => {
-            let word = String::from_utf8_lossy(word);
-            return Err(Error::made(format!("ERR Unrecognized option '{word}'")));
-        }
-    }
-    drop(library);
     ctx.out.ok();
     Ok(())
 }
@@ -243,14 +225,6 @@ fn on_off(word: &[u8]) -> Result<bool, Error> {
 /// `CLIENT NO-EVICT ON|OFF`
 pub fn no_evict(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     ctx.session.info.set_flag(flag::NO_EVICT, on_off(args.at(2))?);
-    ctx.out.ok();
-    Ok(())
-}
-
-/// `CLIENT NO-TOUCH ON|OFF`
-pub fn no_touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    ctx.session.no_touch = on_off(args.at(2))?;
-    ctx.session.info.set_flag(flag::NO_TOUCH, ctx.session.no_touch);
     ctx.out.ok();
     Ok(())
 }

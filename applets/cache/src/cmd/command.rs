@@ -124,7 +124,9 @@ pub fn list(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
                 word if is(word, "aclcat") => {
                     let name = String::from_utf8_lossy(&text).to_lowercase();
                     let bit = category::NAMES.iter().position(|known| *known == name);
-                    Box::new(move |row| bit.is_some_and(|bit| row.command.categories >> bit & 1 == 1))
+                    Box::new(move |row| {
+                        bit.is_some_and(|bit| row.command.categories >> bit & 1 == 1)
+                    })
                 }
                 word if is(word, "pattern") => {
                     Box::new(move |row| glob::matches(&text, row.name.as_bytes(), true))

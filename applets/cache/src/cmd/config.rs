@@ -26,7 +26,7 @@ pub fn get(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 /// `CONFIG SET name value [name value ...]`
 pub fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     if !args.len().is_multiple_of(2) {
-        return Err(Error::fixed("ERR wrong number of arguments for 'config|set' command"));
+        return Err(super::SYNTAX);
     }
     let mut pairs = Vec::new();
     for at in (2..args.len()).step_by(2) {

@@ -352,7 +352,9 @@ fn as_text(entry: Option<&mut Entry>) -> Result<Option<Text<'_>>, Error> {
 /// A string as it is stored: as a number where it is the text of one.
 #[inline]
 pub fn encode(text: &[u8]) -> NewValue<'_> {
-    if text.len() <= 20 && let Some(value) = parse_i64(text) {
+    if text.len() <= 20
+        && let Some(value) = parse_i64(text)
+    {
         return NewValue::Int(value);
     }
     NewValue::Text(text)

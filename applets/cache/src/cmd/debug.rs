@@ -77,7 +77,8 @@ fn digest(ctx: &mut Ctx<'_>) -> String {
                 bytes.extend_from_slice(&entry.expiry().unwrap_or(-1).to_le_bytes());
                 let crc = crc64(0, &bytes);
                 sum[0] ^= crc;
-                sum[1] = sum[1].wrapping_add(crc.rotate_left(31).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+                sum[1] =
+                    sum[1].wrapping_add(crc.rotate_left(31).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             }
         }
     });
@@ -90,7 +91,9 @@ fn protocol(ctx: &mut Ctx<'_>, name: &[u8]) -> Done {
     match () {
         () if is(name, "string") => out.bulk(b"Hello World"),
         () if is(name, "integer") => out.int(12345),
-        () if is(name, "double") => out.double(3.141),
+        () if is(name, "double") => {
+            out.raw(if out.resp3 { b",3.141\r\n" } else { b"$5\r\n3.141\r\n" })
+        }
         () if is(name, "null") => out.nil(),
         () if is(name, "array") => {
             out.array(3);

@@ -105,12 +105,14 @@ type Checked = Result<(usize, &'static Command), (Option<usize>, Error)>;
 fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
     let number = match table::lookup(args.at(0), args.get(1)) {
         Found::Row(number) => number,
-        Found::NoSub(_) => return Err((None, unknown_sub(args))),
+        Found::NoSub => return Err((None, unknown_sub(args))),
         Found::Nothing => return Err((None, unknown(args))),
     };
     let command = table::rows()[number].command;
     let refuse = |error| Err((Some(number), error));
-    if !command.takes(args.len()) || (!command.subs.is_empty() && args.len() == 1 && command.name != "command") {
+    if !command.takes(args.len())
+        || (!command.subs.is_empty() && args.len() == 1 && command.name != "command")
+    {
         let name = table::full_name(number);
         return refuse(Error::made(format!("ERR wrong number of arguments for '{name}' command")));
     }
@@ -133,13 +135,14 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
     if ex.server.hot.maxmemory.load(Ordering::Relaxed) > 0 {
         let now = ex.now_ms();
         let full = !ex.server.make_room(ex.worker, now, ex.config.samples);
-        let exec_denies = || command.name == "exec" && session.multi.as_ref().is_some_and(|multi| {
-            multi.queue.iter().any(|queued| queued.command.is(flag::DENYOOM))
-        });
+        let exec_denies = || {
+            command.name == "exec"
+                && session.multi.as_ref().is_some_and(|multi| {
+                    multi.queue.iter().any(|queued| queued.command.is(flag::DENYOOM))
+                })
+        };
         if full && (command.is(flag::DENYOOM) || exec_denies()) {
-            return refuse(Error::fixed(
-                "OOM command not allowed when used memory > 'maxmemory'.",
-            ));
+            return refuse(Error::fixed("OOM command not allowed when used memory > 'maxmemory'."));
         }
     }
     if command.is(flag::WRITE) && ex.server.refuses_writes(ex.config) {
@@ -161,15 +164,26 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
 fn may_while_listening(name: &str) -> bool {
     matches!(
         name,
-        "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe" | "ssubscribe"
-            | "sunsubscribe" | "ping" | "quit" | "reset"
+        "subscribe"
+            | "unsubscribe"
+            | "psubscribe"
+            | "punsubscribe"
+            | "ssubscribe"
+            | "sunsubscribe"
+            | "ping"
+            | "quit"
+            | "reset"
     )
 }
 
 fn unknown(args: Args<'_>) -> Error {
-    let short = |text: &[u8]| text[..text.len().min(128)].to_vec();
+    // C strings: a zero byte ends them.
+    let short = |text: &[u8], most: usize| {
+        let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+        text[..end.min(most)].to_vec()
+    };
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend(short(args.at(0)));
+    text.extend(short(args.at(0), 128));
     text.extend_from_slice(b"', with args beginning with: ");
     let start = text.len();
     for arg in args.from(1).iter() {
@@ -178,7 +192,7 @@ fn unknown(args: Args<'_>) -> Error {
         }
         let room = 128 - (text.len() - start);
         text.push(b'\'');
-        text.extend_from_slice(&arg[..arg.len().min(room)]);
+        text.extend(short(arg, room));
         text.extend_from_slice(b"' ");
     }
     Error(text.into())
@@ -222,8 +236,7 @@ fn lock<'s>(
 }
 
 fn lock_transaction<'s>(server: &'s Server, session: &Session, exec: bool) -> View<'s> {
-    let mut places: Vec<Place> =
-        session.watch.keys.iter().map(|(_, key)| Place::of(key)).collect();
+    let mut places: Vec<Place> = session.watch.keys.iter().map(|(_, key)| Place::of(key)).collect();
     let queue = session.multi.iter().filter(|_| exec).flat_map(|multi| &multi.queue);
     for queued in queue {
         let args = queued.args();

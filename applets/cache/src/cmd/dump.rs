@@ -33,11 +33,21 @@ pub fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
             _ if is(word, "replace") => replace = true,
             _ if is(word, "absttl") => absolute = true,
             Some(value) if is(word, "idletime") && freq.is_none() => {
-                idle = Some(parse::int_in(value, 0, i64::MAX, "ERR Invalid IDLETIME value, must be >= 0")?);
+                idle = Some(parse::int_in(
+                    value,
+                    0,
+                    i64::MAX,
+                    "ERR Invalid IDLETIME value, must be >= 0",
+                )?);
                 at += 1;
             }
             Some(value) if is(word, "freq") && idle.is_none() => {
-                freq = Some(parse::int_in(value, 0, 255, "ERR Invalid FREQ value, must be >= 0 and <= 255")?);
+                freq = Some(parse::int_in(
+                    value,
+                    0,
+                    255,
+                    "ERR Invalid FREQ value, must be >= 0 and <= 255",
+                )?);
                 at += 1;
             }
             _ => return Err(SYNTAX),

@@ -53,7 +53,8 @@ fn set(ctx: &mut Ctx<'_>, args: Args<'_>, seconds: bool, base: i64, name: &str) 
     let applies = match old {
         None => !only.with && !only.later,
         Some(old) => {
-            !only.without && !(only.later && at <= old) && !(only.sooner && at >= old)
+            let refused = (only.later && at <= old) || (only.sooner && at >= old);
+            !only.without && !refused
         }
     };
     if !applies {

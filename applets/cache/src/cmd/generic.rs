@@ -4,11 +4,11 @@ use box_wire::resp::Args;
 
 use super::db::{Db, event};
 use super::{Ctx, Done, Error, NO_KEY, SYNTAX, is, parse};
-use crate::persist::value;
-use crate::store::entry::{Entry, Value};
+use crate::glob;
+use crate::store::entry::{Entry, NewValue, Value};
 use crate::store::rng;
 use crate::store::table::Element;
-use crate::glob;
+use crate::types::Object;
 
 /// `DEL key [key ...]`
 pub fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
@@ -73,7 +73,6 @@ fn rename_to(ctx: &mut Ctx<'_>, args: Args<'_>, only_if_free: bool) -> Result<bo
 
 /// Puts an entry under another name.
 fn place(db: &mut Db<'_>, key: &[u8], entry: Entry) {
-    use crate::store::entry::NewValue;
     let expiry = entry.expiry();
     let text = match entry.value() {
         Value::Int(value) => return db.put(key, NewValue::Int(value), expiry),
@@ -161,13 +160,12 @@ pub fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     if source == dest && from == to {
         return Err(Error::fixed("ERR source and destination objects are the same"));
     }
-    let limits = ctx.db.limits;
     let Some(entry) = ctx.db.read(from) else {
         ctx.out.int(0);
         return Ok(());
     };
     let expiry = entry.expiry();
-    let copied = clone_value(entry);
+    let copied = Copied::of(entry);
     ctx.db.id = dest;
     let taken = ctx.db.exists(to);
     if taken && !replace {
@@ -178,71 +176,36 @@ pub fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     if taken {
         ctx.db.remove(to);
     }
-    if let Some(new) = copied.as_ref().and_then(|copied| copied.restore(&limits)) {
-        ctx.db.put(to, new, expiry);
-    }
+    copied.store(&mut ctx.db, to, expiry);
     ctx.db.changed(event::GENERIC, "copy_to", to);
     ctx.db.id = source;
     ctx.out.int(1);
     Ok(())
 }
 
-/// A value in its RDB form, from which any number of copies are made.
-struct Copied {
-    raw: Option<Vec<u8>>,
-    payload: Vec<u8>,
-    parsed: Option<box_wire::rdb::read::Value<'static>>,
+/// A copy of a value, in the encoding that the value has.
+enum Copied {
+    Int(i64),
+    Text(Vec<u8>, bool),
+    Object(Box<Object>),
 }
 
 impl Copied {
-    fn restore(&self, limits: &crate::types::Limits) -> Option<crate::store::entry::NewValue<'_>> {
-        if let Some(raw) = &self.raw {
-            return Some(crate::store::entry::NewValue::Raw(raw.clone()));
+    fn of(entry: &Entry) -> Copied {
+        match entry.value() {
+            Value::Int(value) => Copied::Int(value),
+            Value::Text(text) => Copied::Text(text.to_vec(), entry.is_raw()),
+            Value::Object(object) => Copied::Object(Box::new(object.duplicate())),
         }
-        let _ = &self.payload;
-        self.parsed.as_ref().and_then(|parsed| value::from_rdb(parsed, limits))
     }
-}
 
-fn clone_value(entry: &Entry) -> Option<Copied> {
-    use box_wire::rdb::read;
-    let raw = match entry.value() {
-        Value::Text(text) if entry.is_raw() => Some(text.to_vec()),
-        _ => None,
-    };
-    let mut payload = Vec::new();
-    value::push_kind(&mut payload, entry.value());
-    value::push_value(&mut payload, entry.value(), false);
-    box_wire::rdb::write::seal_payload(&mut payload);
-    let parsed = read::Reader::payload(&payload).ok().map(owned);
-    Some(Copied { raw, payload: Vec::new(), parsed })
-}
-
-/// A parsed value that borrows nothing.
-fn owned(value: box_wire::rdb::read::Value<'_>) -> box_wire::rdb::read::Value<'static> {
-    use box_wire::rdb::read::{Bytes, Node, Value};
-    fn own(bytes: Bytes<'_>) -> Bytes<'static> {
-        Bytes::Owned(bytes.into_owned())
-    }
-    match value {
-        Value::String(text) => Value::String(own(text)),
-        Value::List(list) => Value::List(list.into_iter().map(own).collect()),
-        Value::QuickList(nodes) => Value::QuickList(
-            nodes
-                .into_iter()
-                .map(|node| match node {
-                    Node::Packed(pack) => Node::Packed(pack),
-                    Node::Plain(text) => Node::Plain(own(text)),
-                })
-                .collect(),
-        ),
-        Value::Set(members) => Value::Set(members.into_iter().map(own).collect()),
-        Value::IntSet(ints) => Value::IntSet(ints),
-        Value::Hash(pairs) => Value::Hash(pairs.into_iter().map(|(f, v)| (own(f), own(v))).collect()),
-        Value::HashPack(pack) => Value::HashPack(pack),
-        Value::Zset(pairs) => Value::Zset(pairs.into_iter().map(|(m, s)| (own(m), s)).collect()),
-        Value::ZsetPack(pack) => Value::ZsetPack(pack),
-        Value::SetPack(pack) => Value::SetPack(pack),
+    fn store(self, db: &mut Db<'_>, key: &[u8], expiry: Option<i64>) {
+        match self {
+            Copied::Int(value) => db.put(key, NewValue::Int(value), expiry),
+            Copied::Text(text, true) => db.put(key, NewValue::Raw(text), expiry),
+            Copied::Text(text, false) => db.put(key, NewValue::Text(&text), expiry),
+            Copied::Object(object) => db.put(key, NewValue::Object(object), expiry),
+        }
     }
 }
 

@@ -159,14 +159,11 @@ pub fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let delta = parse::int(args.at(3))?;
     let hash = ctx.db.hash_mut(key)?;
     let old = match hash.and_then(|hash| hash.get(field)) {
-        Some(text) => {
-            parse_i64(&text).ok_or(Error::fixed("ERR hash value is not an integer"))?
-        }
+        Some(text) => parse_i64(&text).ok_or(Error::fixed("ERR hash value is not an integer"))?,
         None => 0,
     };
-    let sum = old
-        .checked_add(delta)
-        .ok_or(Error::fixed("ERR increment or decrement would overflow"))?;
+    let sum =
+        old.checked_add(delta).ok_or(Error::fixed("ERR increment or decrement would overflow"))?;
     let hash = ctx.db.hash_or_new(key, Hash::default)?;
     hash.set(field, sum.to_string().as_bytes(), &limits);
     ctx.db.changed(event::HASH, "hincrby", key);
@@ -178,6 +175,11 @@ pub fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 pub fn hincrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let (key, field, limits) = (args.at(1), args.at(2), ctx.db.limits);
     let delta = args.at(3);
+    if super::string::is_infinite(delta) {
+        return Err(Error::fixed("ERR value is NaN or Infinity"));
+    }
+    // The increment is looked at before the key is.
+    super::string::float_sum(None, delta, super::NOT_FLOAT)?;
     let old = ctx.db.hash_mut(key)?.and_then(|hash| hash.get(field));
     let wrong = Error::fixed("ERR hash value is not a float");
     let sum = super::string::float_sum(old.as_deref(), delta, wrong)?;
@@ -197,13 +199,13 @@ pub fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         out.bulk_or_nil(field.as_ref().map(|(field, _)| &field[..]));
         return Ok(());
     };
-    let count = parse::int_in(count, -i64::MAX, i64::MAX, COUNT_RANGE)?;
+    let count = parse::symmetric(count)?;
     let with_values = match args.get(3) {
         None => false,
         Some(word) if is(word, "withvalues") && args.len() == 4 => true,
         Some(_) => return Err(SYNTAX),
     };
-    if with_values && (count < -i64::MAX / 2 || count > i64::MAX / 2) {
+    if with_values && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
         return Err(Error::fixed("ERR value is out of range"));
     }
     let Some(hash) = db.hash(args.at(1))? else {
@@ -224,10 +226,6 @@ pub fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     }
     Ok(())
 }
-
-/// What a count out of range is answered with.
-pub const COUNT_RANGE: &str = "ERR value is out of range, value must between \
-     -9223372036854775807 and 9223372036854775807";
 
 /// `count` random elements: different ones, or any if `count` is negative.
 pub fn pick<T>(

@@ -11,8 +11,11 @@ use super::{Ctx, Done};
 use crate::server::hub::Kind;
 use crate::text::human_bytes;
 
+/// Writes the lines of a section.
+type Section = fn(&mut Ctx<'_>, &mut String);
+
 /// Sections in order, and whether they are shown without being asked for.
-const SECTIONS: &[(&str, bool, fn(&mut Ctx<'_>, &mut String))] = &[
+const SECTIONS: &[(&str, bool, Section)] = &[
     ("Server", true, server),
     ("Clients", true, clients),
     ("Memory", true, memory),
@@ -82,7 +85,7 @@ fn server(ctx: &mut Ctx<'_>, text: &mut String) {
         "uptime_in_days": uptime / 86_400,
         "hz": ctx.config.get("hz"),
         "configured_hz": ctx.config.get("hz"),
-        "lru_clock": ctx.db.now / 1000 & 0xff_ffff,
+        "lru_clock": (ctx.db.now / 1000) & 0xff_ffff,
         "executable": exe.display(),
         "config_file": file.unwrap_or_default(),
         "io_threads_active": 0,
@@ -111,9 +114,9 @@ fn memory(ctx: &mut Ctx<'_>, text: &mut String) {
     let resident = limits::resident_bytes();
     let startup = ctx.server.startup_bytes as u64;
     let max: u64 = ctx.server.hot.maxmemory.load(Ordering::Relaxed);
-    let total = std::fs::read_to_string("/proc/meminfo").ok().and_then(|info| {
-        info.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok()
-    });
+    let total = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|info| info.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
     let total = total.unwrap_or(0) * 1024;
     let ratio = resident as f64 / used.max(1) as f64;
     lines!(text,

@@ -3,8 +3,8 @@
 use box_wire::decimal::parse_i64;
 use box_wire::resp::Args;
 
-use super::table::{Begin, Command, Find, KeySpec, flag};
 use super::is;
+use super::table::{Begin, Command, Find, KeySpec, flag};
 
 /// A key of a request: its argument and the flags of its spec.
 #[derive(Clone, Copy, Debug)]
@@ -44,14 +44,17 @@ fn of_spec(spec: &KeySpec, args: Args<'_>, show: &mut impl FnMut(KeyAt)) -> bool
                     last
                 }
             };
-            (first..=last.min(args.len().saturating_sub(1))).step_by(step as usize).for_each(&mut emit);
+            (first..=last.min(args.len().saturating_sub(1)))
+                .step_by(step as usize)
+                .for_each(&mut emit);
             true
         }
         Find::Count(at, behind, step) => {
             let count = args.get(first + at as usize).and_then(parse_i64);
             let count = count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
             let start = first + behind as usize;
-            let fits = count > 0 && count.saturating_mul(step as usize) <= args.len().saturating_sub(start);
+            let fits = count > 0
+                && count.saturating_mul(step as usize) <= args.len().saturating_sub(start);
             if fits {
                 (start..start + count * step as usize).step_by(step as usize).for_each(&mut emit);
             }
@@ -106,6 +109,8 @@ pub fn scope(command: &Command, args: Args<'_>) -> Scope {
 
 /// Whether a command without keys looks at shards, so that inside EXEC all must be held.
 pub fn looks_at_shards(command: &Command) -> bool {
-    matches!(command.name, "dbsize" | "randomkey" | "scan" | "info" | "bgsave" | "bgrewriteaof" | "shutdown")
-        || command.is(flag::ADMIN)
+    matches!(
+        command.name,
+        "dbsize" | "randomkey" | "scan" | "info" | "bgsave" | "bgrewriteaof" | "shutdown"
+    ) || command.is(flag::ADMIN)
 }

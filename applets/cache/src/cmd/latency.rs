@@ -43,7 +43,8 @@ pub fn histogram(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         .filter(|(number, calls)| {
             let name = table::full_name(*number).as_bytes();
             *calls > 0
-                && (args.len() == 2 || args.from(2).iter().any(|word| word.eq_ignore_ascii_case(name)))
+                && (args.len() == 2
+                    || args.from(2).iter().any(|word| word.eq_ignore_ascii_case(name)))
         })
         .collect();
     ctx.out.map(sums.len());

@@ -4,7 +4,7 @@ use box_wire::resp::Args;
 
 use super::db::{Db, event};
 use super::reply::Out;
-use super::{Ctx, Done, Error, OUT_OF_RANGE, SYNTAX, NO_KEY, is, parse};
+use super::{Ctx, Done, Error, NO_KEY, OUT_OF_RANGE, SYNTAX, is, parse};
 use crate::types::List;
 use crate::types::list::End;
 
@@ -206,16 +206,7 @@ pub fn linsert(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 /// `LREM key count element`
 pub fn lrem(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let key = args.at(1);
-    let count = parse::int_in(
-        args.at(2),
-        -i64::MAX,
-        i64::MAX,
-        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-    );
-    let count = match box_wire::decimal::parse_i64(args.at(2)) {
-        None => return Err(super::NOT_INTEGER),
-        Some(_) => count?,
-    };
+    let count = parse::int(args.at(2))?;
     let Some(list) = ctx.db.list_mut(key)? else {
         ctx.out.int(0);
         return Ok(());
@@ -253,7 +244,7 @@ pub fn lpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     while let Some(word) = args.get(at) {
         let Some(value) = args.get(at + 1) else { return Err(SYNTAX) };
         if is(word, "rank") {
-            rank = parse::int_in(value, -i64::MAX, i64::MAX, RANK_RANGE)?;
+            rank = parse::symmetric(value)?;
             if rank == 0 {
                 return Err(Error::fixed(
                     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the \
@@ -283,9 +274,6 @@ pub fn lpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     }
     Ok(())
 }
-
-const RANK_RANGE: &str = "ERR value is out of range, value must between -9223372036854775807 and \
-     9223372036854775807";
 
 fn positions(list: &List, text: &[u8], rank: i64, count: Option<i64>, max_len: i64) -> Vec<usize> {
     let most = match count {
@@ -345,10 +333,7 @@ pub fn rpoplpush(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 }
 
 /// The keys, the word behind them and the COUNT of `… numkeys key [key ...] WORD [COUNT n]`.
-pub fn numkeys_word_count(
-    args: Args<'_>,
-    at: usize,
-) -> Result<(Args<'_>, &[u8], usize), Error> {
+pub fn numkeys_word_count(args: Args<'_>, at: usize) -> Result<(Args<'_>, &[u8], usize), Error> {
     let count = parse::int_in(args.at(at), 1, i64::MAX, "ERR numkeys should be greater than 0")?;
     let behind = usize::try_from(count).ok().and_then(|count| count.checked_add(at + 1));
     let behind = behind.filter(|behind| *behind < args.len()).ok_or(SYNTAX)?;

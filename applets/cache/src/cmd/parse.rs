@@ -19,6 +19,17 @@ pub fn int_in(text: &[u8], min: i64, max: i64, error: &'static str) -> Result<i6
     }
 }
 
+/// A number that can be negated, as counts that may be negative are.
+pub fn symmetric(text: &[u8]) -> Result<i64, Error> {
+    match int(text)? {
+        i64::MIN => Err(Error::fixed(
+            "ERR value is out of range, value must between -9223372036854775807 and \
+             9223372036854775807",
+        )),
+        value => Ok(value),
+    }
+}
+
 /// A positive number or zero, as `getPositiveLongFromObject` has it.
 pub fn positive(text: &[u8]) -> Result<i64, Error> {
     int_in(text, 0, i64::MAX, "ERR value is out of range, must be positive")
@@ -31,8 +42,8 @@ pub fn float(text: &[u8]) -> Result<f64, Error> {
 
 /// A time-out in seconds with fractions, as milliseconds; 0 means for ever.
 pub fn timeout(text: &[u8]) -> Result<i64, Error> {
-    let seconds = double::parse(text)
-        .ok_or(Error::fixed("ERR timeout is not a float or out of range"))?;
+    let seconds =
+        double::parse(text).ok_or(Error::fixed("ERR timeout is not a float or out of range"))?;
     let ms = seconds * 1000.0;
     if ms > i64::MAX as f64 {
         return Err(Error::fixed("ERR timeout is out of range"));

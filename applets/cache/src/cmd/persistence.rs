@@ -36,9 +36,7 @@ pub fn bgsave(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 /// `BGREWRITEAOF`
 pub fn bgrewriteaof(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     if ctx.server.saver.is_rewriting() {
-        return Err(Error::fixed(
-            "ERR Background append only file rewriting already in progress",
-        ));
+        return Err(Error::fixed("ERR Background append only file rewriting already in progress"));
     }
     ctx.session.after = Some(crate::server::session::After::Rewrite);
     ctx.out.status("Background append only file rewriting started");
@@ -70,7 +68,13 @@ pub fn shutdown(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     if abort {
         return Err(Error::fixed("ERR No shutdown in progress."));
     }
-    let wish = if save { Some(true) } else if nosave { Some(false) } else { None };
+    let wish = if save {
+        Some(true)
+    } else if nosave {
+        Some(false)
+    } else {
+        None
+    };
     ctx.session.after = Some(crate::server::session::After::Shutdown { wish, force });
     Ok(())
 }

@@ -26,8 +26,7 @@ fn count(session: &Session, kind: Kind) -> usize {
 }
 
 fn tell(session: &Session) {
-    let sizes =
-        [session.channels.len(), session.patterns.len(), session.shard_channels.len()];
+    let sizes = [session.channels.len(), session.patterns.len(), session.shard_channels.len()];
     for (counter, size) in session.info.subscriptions.iter().zip(sizes) {
         counter.store(size as u32, Ordering::Relaxed);
     }

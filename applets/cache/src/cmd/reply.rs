@@ -55,8 +55,9 @@ impl Out {
     pub fn error(&mut self, error: &Error) {
         self.bytes.push(b'-');
         let text = error.0.strip_suffix(b"\r\n").unwrap_or(&error.0);
-        self.bytes
-            .extend(text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }));
+        self.bytes.extend(
+            text.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }),
+        );
         self.raw(b"\r\n");
     }
 
@@ -176,17 +177,6 @@ impl Out {
     /// Writes the header of an array that began at `later`.
     pub fn array_at(&mut self, later: Later, count: usize) {
         self.header_at(later, b'*', count);
-    }
-
-    /// Writes the header of a set that began at `later`.
-    pub fn set_at(&mut self, later: Later, count: usize) {
-        self.header_at(later, if self.resp3 { b'~' } else { b'*' }, count);
-    }
-
-    /// Writes the header of a map that began at `later`.
-    pub fn map_at(&mut self, later: Later, pairs: usize) {
-        let (kind, count) = if self.resp3 { (b'%', pairs) } else { (b'*', pairs * 2) };
-        self.header_at(later, kind, count);
     }
 
     fn header_at(&mut self, later: Later, kind: u8, count: usize) {

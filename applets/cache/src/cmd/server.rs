@@ -20,7 +20,7 @@ fn flush(ctx: &mut Ctx<'_>, args: Args<'_>, dbs: &[usize]) -> Done {
     ctx.db.each_shard(|shard| {
         for db in dbs {
             if !shard.dbs[*db].is_empty() {
-                gone.push(std::mem::replace(&mut shard.dbs[*db], Table::new()));
+                gone.push(std::mem::take(&mut shard.dbs[*db]));
             }
             shard.touch_all(Some(*db as u32));
         }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use box_wire::resp::Args;
 
 use super::db::{Db, event};
-use super::hash::{COUNT_RANGE, pick};
+use super::hash::pick;
 use super::list::keys_of;
 use super::{Ctx, Done, Error, SYNTAX, is, parse};
 use crate::store::entry::NewValue;
@@ -114,7 +114,7 @@ pub fn srandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         out.bulk_or_nil(member.as_deref());
         return Ok(());
     };
-    let count = parse::int_in(count, -i64::MAX, i64::MAX, COUNT_RANGE)?;
+    let count = parse::symmetric(count)?;
     let Some(set) = db.set(args.at(1))? else {
         out.array(0);
         return Ok(());
@@ -143,7 +143,9 @@ pub fn spop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         Some(count) => pick(count, set.len(), || set.random(), || set.members()),
         None => set.random().into_iter().collect(),
     };
-    picked.iter().for_each(|member| drop(set.remove(member)));
+    picked.iter().for_each(|member| {
+        set.remove(member);
+    });
     match count {
         Some(_) => ctx.out.set(picked.len()),
         None if picked.is_empty() => ctx.out.nil(),
@@ -196,15 +198,14 @@ fn intersection<'a>(
     Ok(common)
 }
 
-fn union<'a>(
-    db: &mut Db<'_>,
-    keys: impl Iterator<Item = &'a [u8]>,
-) -> Result<Vec<Vec<u8>>, Error> {
+fn union<'a>(db: &mut Db<'_>, keys: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Vec<u8>>, Error> {
     let limits = db.limits;
     let mut sum = Set::Ints(box_wire::rdb::intset::IntSet::new());
     for key in keys {
         if let Some(set) = db.set(key)? {
-            set.each(|member| drop(sum.insert(member, &limits)));
+            set.each(|member| {
+                sum.insert(member, &limits);
+            });
         }
     }
     Ok(sum.members())
@@ -219,7 +220,9 @@ fn difference<'a>(
     let mut gone: HashSet<Vec<u8>> = HashSet::new();
     for key in keys {
         if let Some(set) = db.set(key)? {
-            set.each(|member| drop(gone.insert(member.to_vec())));
+            set.each(|member| {
+                gone.insert(member.to_vec());
+            });
         }
     }
     left.retain(|member| !gone.contains(member));
@@ -241,7 +244,9 @@ fn store(ctx: &mut Ctx<'_>, dest: &[u8], members: &[Vec<u8>], name: &'static str
         }
     } else {
         let mut set = Set::Ints(box_wire::rdb::intset::IntSet::new());
-        members.iter().for_each(|member| drop(set.insert(member, &limits)));
+        members.iter().for_each(|member| {
+            set.insert(member, &limits);
+        });
         ctx.db.put(dest, NewValue::Object(Box::new(Object::Set(set))), None);
         ctx.db.changed(event::SET, name, dest);
     }

@@ -50,9 +50,23 @@ fn shortened(args: Args<'_>) -> Vec<Vec<u8>> {
 
 impl Slowlog {
     /// Adds a command.
-    pub fn add(&mut self, args: Args<'_>, us: u64, at_s: i64, client: (String, String), most: usize) {
+    pub fn add(
+        &mut self,
+        args: Args<'_>,
+        us: u64,
+        at_s: i64,
+        client: (String, String),
+        most: usize,
+    ) {
         let (addr, name) = client;
-        self.entries.push_front(Slow { id: self.next, at_s, us, args: shortened(args), addr, name });
+        self.entries.push_front(Slow {
+            id: self.next,
+            at_s,
+            us,
+            args: shortened(args),
+            addr,
+            name,
+        });
         self.next += 1;
         self.entries.truncate(most);
     }

@@ -64,7 +64,8 @@ fn lookup(ctx: &mut Ctx<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> 
         return Some(element.to_vec());
     }
     let star = pattern.iter().position(|byte| *byte == b'*')?;
-    let arrow = pattern[star + 1..].windows(2).position(|pair| pair == b"->").map(|at| at + star + 1);
+    let arrow =
+        pattern[star + 1..].windows(2).position(|pair| pair == b"->").map(|at| at + star + 1);
     let arrow = arrow.filter(|at| at + 2 < pattern.len());
     let (key_part, field) = match arrow {
         Some(at) => (&pattern[..at], Some(&pattern[at + 2..])),
@@ -178,10 +179,7 @@ fn order(ctx: &mut Ctx<'_>, query: &Query<'_>, elements: &mut Vec<Vec<u8>>) -> D
     }
     weighed.sort_by(|a, b| {
         let by_weight = if query.alpha { a.1.cmp(&b.1) } else { a.0.total_cmp(&b.0) };
-        let order = match query.alpha && query.by.is_some() {
-            true => by_weight.then_with(|| a.2.cmp(&b.2)),
-            false => by_weight.then_with(|| a.2.cmp(&b.2)),
-        };
+        let order = by_weight.then_with(|| a.2.cmp(&b.2));
         if query.down { order.reverse() } else { order }
     });
     elements.extend(weighed.into_iter().map(|(_, _, element)| element));

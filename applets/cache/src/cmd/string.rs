@@ -16,12 +16,7 @@ enum Unit {
 }
 
 /// The moment that an argument names, in ms of Unix time.
-pub fn moment(
-    text: &[u8],
-    seconds: bool,
-    base: i64,
-    command: &str,
-) -> Result<i64, Error> {
+pub fn moment(text: &[u8], seconds: bool, base: i64, command: &str) -> Result<i64, Error> {
     let value = parse::int(text)?;
     let invalid = || Error::made(format!("ERR invalid expire time in '{command}' command"));
     if value <= 0 {
@@ -229,9 +224,7 @@ pub fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let mut scratch = Vec::new();
     let text = entry.bytes(&mut scratch).to_vec();
     let at = match timed {
-        Some((unit, base)) => {
-            Some(moment(args.at(3), unit == Unit::Seconds, base, "getex")?)
-        }
+        Some((unit, base)) => Some(moment(args.at(3), unit == Unit::Seconds, base, "getex")?),
         None => None,
     };
     ctx.out.bulk(&text);
@@ -336,9 +329,7 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], delta: i64) -> Done {
     let old = match ctx.db.text_to_change(key)? {
         None => None,
         Some(Text::Int(value)) => Some(value),
-        Some(Text::Bytes(text)) => {
-            Some(box_wire::decimal::parse_i64(text).ok_or(NOT_INTEGER)?)
-        }
+        Some(Text::Bytes(text)) => Some(box_wire::decimal::parse_i64(text).ok_or(NOT_INTEGER)?),
     };
     let sum = old.unwrap_or(0).checked_add(delta);
     let sum = sum.ok_or(Error::fixed("ERR increment or decrement would overflow"))?;
@@ -355,23 +346,23 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], delta: i64) -> Done {
     Ok(())
 }
 
+/// Whether a text spells an infinity.
+pub fn is_infinite(text: &[u8]) -> bool {
+    let text = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
+    is(text, "inf") || is(text, "infinity")
+}
+
 /// The sum of a stored number and an increment, as the incumbents print it.
 pub fn float_sum(old: Option<&[u8]>, delta: &[u8], not_float: Error) -> Result<Vec<u8>, Error> {
-    let infinite = |text: &[u8]| {
-        let text = text.strip_prefix(b"-").or_else(|| text.strip_prefix(b"+")).unwrap_or(text);
-        is(text, "inf") || is(text, "infinity")
+    let parse = |text: &[u8], error: Error| match LongDouble::parse(text) {
+        Some(number) => Ok(Some(number)),
+        None if is_infinite(text) => Ok(None),
+        None => Err(error),
     };
-    let old = match old {
-        None => LongDouble::from_int(0),
-        Some(text) => LongDouble::parse(text).ok_or(not_float)?,
-    };
-    if infinite(delta) {
-        return Err(Error::fixed("ERR increment would produce NaN or Infinity"));
-    }
-    let delta = LongDouble::parse(delta).ok_or(NOT_FLOAT)?;
-    old.add(delta)
-        .text()
-        .map_err(|_| Error::fixed("ERR increment would produce NaN or Infinity"))
+    let old = old.map_or(Ok(Some(LongDouble::from_int(0))), |old| parse(old, not_float))?;
+    let delta = parse(delta, NOT_FLOAT)?;
+    let sum = old.zip(delta).and_then(|(old, delta)| old.add(delta).text().ok());
+    sum.ok_or(Error::fixed("ERR increment would produce NaN or Infinity"))
 }
 
 /// `INCRBYFLOAT key n`

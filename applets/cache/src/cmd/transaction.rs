@@ -111,9 +111,7 @@ pub fn exec(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     let dirty = ctx.session.watch.is_dirty() || watched_has_expired(ctx);
     forget_watched(ctx);
     if multi.broken {
-        return Err(Error::fixed(
-            "EXECABORT Transaction discarded because of previous errors.",
-        ));
+        return Err(Error::fixed("EXECABORT Transaction discarded because of previous errors."));
     }
     if dirty {
         ctx.out.nil_array();

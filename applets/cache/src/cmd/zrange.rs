@@ -222,11 +222,7 @@ pub fn store(ctx: &mut Ctx<'_>, dest: &[u8], pairs: Vec<(Vec<u8>, f64)>, name: &
     }
     let longest = pairs.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
     let compact = pairs.len() <= limits.zset_entries && longest <= limits.zset_value;
-    let mut zset = if compact {
-        Zset::default()
-    } else {
-        Zset::Indexed(Box::default())
-    };
+    let mut zset = if compact { Zset::default() } else { Zset::Indexed(Box::default()) };
     for (member, score) in pairs {
         zset.set(&member, score, &limits);
     }

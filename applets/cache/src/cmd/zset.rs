@@ -4,10 +4,10 @@
 use box_wire::resp::Args;
 
 use super::db::{Db, event};
-use super::hash::{COUNT_RANGE, pick};
+use super::hash::pick;
 use super::list::{keys_of, numkeys_word_count};
 use super::reply::Out;
-use super::{Ctx, Done, Error, NOT_FLOAT, SYNTAX, is, parse};
+use super::{Ctx, Done, Error, SYNTAX, is, parse};
 use crate::types::Zset;
 use crate::types::zset::Change;
 
@@ -58,8 +58,7 @@ fn add(ctx: &mut Ctx<'_>, args: Args<'_>, options: AddOptions, first: usize) -> 
     if options.if_absent && options.if_exists {
         return Err(Error::fixed("ERR XX and NX options at the same time are not compatible"));
     }
-    if (options.greater && options.less)
-        || (options.if_absent && (options.greater || options.less))
+    if (options.greater && options.less) || (options.if_absent && (options.greater || options.less))
     {
         return Err(Error::fixed(
             "ERR GT, LT, and/or NX options at the same time are not compatible",
@@ -318,13 +317,13 @@ pub fn zrandmember(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         out.bulk_or_nil(member.as_ref().map(|(member, _)| &member[..]));
         return Ok(());
     };
-    let count = parse::int_in(count, -i64::MAX, i64::MAX, COUNT_RANGE)?;
+    let count = parse::symmetric(count)?;
     let with_scores = match args.get(3) {
         None => false,
         Some(word) if is(word, "withscores") && args.len() == 4 => true,
         Some(_) => return Err(SYNTAX),
     };
-    if with_scores && (count < -i64::MAX / 2 || count > i64::MAX / 2) {
+    if with_scores && !(-i64::MAX / 2..=i64::MAX / 2).contains(&count) {
         return Err(Error::fixed("ERR value is out of range"));
     }
     let Some(zset) = db.zset(args.at(1))? else {
@@ -355,5 +354,3 @@ pub fn write_pairs(out: &mut Out, pairs: &[(Vec<u8>, f64)], with_scores: bool) {
 pub const RANGE_NOT_FLOAT: Error = Error::fixed("ERR min or max is not a float");
 /// What a weight that is no number is answered with.
 pub const WEIGHT_NOT_FLOAT: Error = Error::fixed("ERR weight value is not a float");
-/// A score that is no number.
-pub const SCORE_NOT_FLOAT: Error = NOT_FLOAT;

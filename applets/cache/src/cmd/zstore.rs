@@ -58,7 +58,9 @@ fn source(db: &mut Db<'_>, key: &[u8]) -> Result<HashMap<Vec<u8>, f64>, Error> {
             });
         }
         Some(Value::Object(Object::Set(set))) => {
-            set.each(|member| drop(members.insert(member.to_vec(), 1.0)));
+            set.each(|member| {
+                members.insert(member.to_vec(), 1.0);
+            });
         }
         Some(_) => return Err(WRONG_TYPE),
     }

@@ -152,8 +152,12 @@ fn quoted(word: &str) -> String {
 }
 
 /// Parameters whose value is several words.
-const MANY_WORDS: &[&str] =
-    &["bind", "client-output-buffer-limit", "oom-score-adj-values", "latency-tracking-info-percentiles"];
+const MANY_WORDS: &[&str] = &[
+    "bind",
+    "client-output-buffer-limit",
+    "oom-score-adj-values",
+    "latency-tracking-info-percentiles",
+];
 
 fn lines_for(name: &str, value: &str) -> Vec<String> {
     let words: Vec<&str> = value.split(' ').collect();
@@ -212,7 +216,8 @@ mod tests {
     #[test]
     fn lines_and_arguments_are_taken() {
         let mut config = Config::default();
-        load(&mut config, "# x\nport 7000\nsave 900 1\nsave 300 10\nrequirepass \"a b\"\n", 0).unwrap();
+        load(&mut config, "# x\nport 7000\nsave 900 1\nsave 300 10\nrequirepass \"a b\"\n", 0)
+            .unwrap();
         assert_eq!(config.get("save"), "900 1 300 10");
         assert_eq!(config.get("requirepass"), "a b");
         let args = ["--port", "7001", "--save", ""].map(str::to_owned);
@@ -234,7 +239,8 @@ mod tests {
         for _ in 0..2000 {
             let text: String = (0..30)
                 .map(|_| {
-                    state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+                    state =
+                        state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                     char::from(b" \"\\'#\nsaveport0-9x"[(state >> 40) as usize % 18])
                 })
                 .collect();

@@ -160,24 +160,27 @@ pub fn event_classes(letters: &str) -> Option<u32> {
     let all = event::GENERIC | event::STRING | event::LIST | event::SET | event::HASH | event::ZSET;
     let all = all | event::EXPIRED | event::EVICTED | event::STREAM | 1 << 13;
     letters.chars().try_fold(0, |classes, letter| {
-        Some(classes | match letter {
-            'A' => all,
-            'g' => event::GENERIC,
-            '$' => event::STRING,
-            'l' => event::LIST,
-            's' => event::SET,
-            'h' => event::HASH,
-            'z' => event::ZSET,
-            'x' => event::EXPIRED,
-            'e' => event::EVICTED,
-            'K' => event::KEYSPACE,
-            'E' => event::KEYEVENT,
-            't' => event::STREAM,
-            'm' => event::KEY_MISS,
-            'd' => 1 << 13,
-            'n' => event::NEW,
-            _ => return None,
-        })
+        Some(
+            classes
+                | match letter {
+                    'A' => all,
+                    'g' => event::GENERIC,
+                    '$' => event::STRING,
+                    'l' => event::LIST,
+                    's' => event::SET,
+                    'h' => event::HASH,
+                    'z' => event::ZSET,
+                    'x' => event::EXPIRED,
+                    'e' => event::EVICTED,
+                    'K' => event::KEYSPACE,
+                    'E' => event::KEYEVENT,
+                    't' => event::STREAM,
+                    'm' => event::KEY_MISS,
+                    'd' => 1 << 13,
+                    'n' => event::NEW,
+                    _ => return None,
+                },
+        )
     })
 }
 

@@ -175,11 +175,6 @@ impl Log {
         self.inner().folder.clone()
     }
 
-    /// The files as they are now.
-    pub fn manifest(&self) -> Manifest {
-        self.inner().manifest.clone()
-    }
-
     /// Takes over files that have been loaded, and goes on with the last of them.
     ///
     /// # Errors

@@ -105,7 +105,9 @@ fn part(line: &str) -> Result<(Part, char), String> {
     for pair in words.chunks(2) {
         let [key, value] = pair else { return Err(invalid()) };
         match key.as_str() {
-            "file" if value.contains('/') => return Err("File can't be a path, just a filename".into()),
+            "file" if value.contains('/') => {
+                return Err("File can't be a path, just a filename".into());
+            }
             "file" => name = Some(value.clone()),
             "seq" => seq = value.parse().ok(),
             "type" => kind = value.chars().next(),
@@ -135,9 +137,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_refused() {
-        for text in ["", "x", "file a seq 1", "file a seq 0 type b", "file a seq 1 type z",
-            "file a/b seq 1 type b", "file a seq 1 type b\nfile b seq 2 type b",
-            "file a seq 2 type i\nfile b seq 1 type i"] {
+        for text in [
+            "",
+            "x",
+            "file a seq 1",
+            "file a seq 0 type b",
+            "file a seq 1 type z",
+            "file a/b seq 1 type b",
+            "file a seq 1 type b\nfile b seq 2 type b",
+            "file a seq 2 type i\nfile b seq 1 type i",
+        ] {
             assert!(Manifest::parse(text).is_err(), "{text}");
         }
     }

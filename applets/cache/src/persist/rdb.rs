@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use box_wire::rdb::crc64::crc64;
-use box_wire::rdb::read::{Broken, Piece, Reader};
 use box_wire::rdb::opcode;
+use box_wire::rdb::read::{Broken, Piece, Reader};
 
 use super::snapshot::{self, Snapshot};
 use super::value;
@@ -178,7 +178,9 @@ pub fn load<'b>(
             Piece::SelectDb(number) => {
                 db = number as usize;
                 if shards.first().is_some_and(|shard| db >= shard.dbs.len()) {
-                    return Err(broken("Data file was created with a server configured to handle more than the configured databases"));
+                    return Err(broken(
+                        "Data file was created with a server configured to handle more than the configured databases",
+                    ));
                 }
             }
             Piece::Key { key, value, expire_ms, idle_s, freq } => {
@@ -199,7 +201,11 @@ pub fn load<'b>(
                 if table.find(place.hash, &key).is_some() {
                     return Err(broken("RDB has duplicated key"));
                 }
-                table.insert(place.hash, Entry::new(&key, new, expire_ms, clock), expire_ms.is_some());
+                table.insert(
+                    place.hash,
+                    Entry::new(&key, new, expire_ms, clock),
+                    expire_ms.is_some(),
+                );
                 loaded.keys += 1;
             }
         }
@@ -221,8 +227,13 @@ pub fn read_file(path: &Path) -> io::Result<Cow<'static, [u8]>> {
 pub fn reload(server: &Server, config: &Config, mut shards: Vec<&mut Shard>) -> Result<(), String> {
     let path = config.rdb_path();
     let failed = |error: io::Error| format!("ERR {}", box_kit::exit::kernel_words(&error));
-    write_held(server.databases, config, shards.iter_mut().map(|shard| &mut **shard).collect(), &path)
-        .map_err(failed)?;
+    write_held(
+        server.databases,
+        config,
+        shards.iter_mut().map(|shard| &mut **shard).collect(),
+        &path,
+    )
+    .map_err(failed)?;
     for shard in &mut shards {
         shard.dbs.iter_mut().for_each(|table| *table = Table::new());
     }

@@ -6,11 +6,11 @@ use box_wire::rdb::{kind, read, write};
 
 use crate::cmd::db::encode;
 use crate::store::entry::{NewValue, Value};
+use crate::store::hash;
 use crate::store::pair::Pair;
 use crate::store::table::{Element, Table};
-use crate::store::hash;
 use crate::types::list::Node;
-use crate::types::{Hash, Limits, List, Object, Set, Zset, double};
+use crate::types::{Hash, Limits, List, Object, Set, Zset};
 
 /// Appends the type byte of `value`.
 pub fn push_kind(out: &mut Vec<u8>, value: Value<'_>) {
@@ -123,8 +123,11 @@ fn quicklist(nodes: &[read::Node<'_>], limits: &Limits) -> List {
 fn set<'m>(members: impl Iterator<Item = &'m [u8]> + Clone, limits: &Limits) -> Option<Set> {
     let count = members.clone().count();
     // More members than an intset may have go to the table at once, as the incumbents do.
-    let mut set =
-        if count > limits.set_entries { Set::Table(Table::new()) } else { Set::Ints(IntSet::new()) };
+    let mut set = if count > limits.set_entries {
+        Set::Table(Table::new())
+    } else {
+        Set::Ints(IntSet::new())
+    };
     members.into_iter().all(|member| set.insert(member, limits)).then_some(set)
 }
 
@@ -141,11 +144,8 @@ fn intset(ints: &IntSet, limits: &Limits) -> Set {
 }
 
 fn hash(pairs: &[(read::Bytes<'_>, read::Bytes<'_>)], limits: &Limits) -> Option<Hash> {
-    let mut hash = if pairs.len() > limits.hash_entries {
-        Hash::Table(Table::new())
-    } else {
-        Hash::default()
-    };
+    let mut hash =
+        if pairs.len() > limits.hash_entries { Hash::Table(Table::new()) } else { Hash::default() };
     pairs.iter().all(|(field, value)| hash.set(field, value, limits)).then_some(hash)
 }
 
@@ -175,9 +175,4 @@ fn zset(pairs: &[(read::Bytes<'_>, f64)], limits: &Limits) -> Option<Zset> {
     }
     zset.into_pack_if_small(limits);
     Some(zset)
-}
-
-/// A score as the text of a request.
-pub fn score_text(score: f64) -> Vec<u8> {
-    double::text(score)
 }

@@ -1,9 +1,9 @@
 //! Drops big values in a thread of its own, so that nobody waits for a million frees.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Mutex, PoisonError};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
 
 use crate::store::entry::{Entry, Value};
 

@@ -66,9 +66,7 @@ impl Waiter {
 
     /// Takes the right to serve it, or to give it up.
     pub fn claim(&self) -> bool {
-        self.state
-            .compare_exchange(WAITING, CLAIMED, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+        self.state.compare_exchange(WAITING, CLAIMED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Gives the right back: there was nothing for it.
@@ -79,11 +77,6 @@ impl Waiter {
     /// It has been served or has given up.
     pub fn finish(&self) {
         self.state.store(OVER, Ordering::Release);
-    }
-
-    /// Whether it still waits.
-    pub fn is_waiting(&self) -> bool {
-        self.state.load(Ordering::Acquire) != OVER
     }
 
     /// All places that serving it may touch.

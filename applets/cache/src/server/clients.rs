@@ -54,12 +54,8 @@ pub struct ClientInfo {
     pub resp: AtomicU32,
     /// Its name.
     pub name: Mutex<String>,
-    /// Name and version of its library.
-    pub library: Mutex<(String, String)>,
     /// Whom it has authenticated as.
     pub user: Mutex<String>,
-    /// Replies it has got so far, in bytes.
-    pub written: AtomicU64,
 }
 
 fn text(field: &Mutex<String>) -> String {
@@ -186,11 +182,6 @@ impl Clients {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
-    }
-
-    /// The one with this number.
-    pub fn get(&self, id: u64) -> Option<Arc<ClientInfo>> {
-        self.map().get(&id).cloned()
     }
 
     /// All, by number.

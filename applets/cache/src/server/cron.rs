@@ -88,8 +88,15 @@ impl Cron {
         let size = server.log.size.load(Ordering::Relaxed);
         let base = server.log.base_size.load(Ordering::Relaxed).max(1);
         let growth = (size * 100 / base).saturating_sub(100);
-        if server.log.is_on() && grown > 0 && size > least && growth >= grown && !server.saver.is_rewriting() {
-            server.logger.notice(&format!("Starting automatic rewriting of AOF on {growth}% growth"));
+        if server.log.is_on()
+            && grown > 0
+            && size > least
+            && growth >= grown
+            && !server.saver.is_rewriting()
+        {
+            server
+                .logger
+                .notice(&format!("Starting automatic rewriting of AOF on {growth}% growth"));
             let _ = server.rewrite_in_background();
         }
     }

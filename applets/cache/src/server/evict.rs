@@ -93,9 +93,9 @@ impl Server {
                 if table.is_empty() || (volatile && table.marked() == 0) {
                     continue;
                 }
-                for _ in 0..missing {
+                while missing > 0 {
                     let Some(entry) = sample(table, volatile) else { break };
-                    missing = missing.saturating_sub(1);
+                    missing -= 1;
                     let score = self.score(entry, policy, now);
                     offer(pool, score, db as u32, entry.key());
                 }
@@ -138,7 +138,8 @@ fn sample(table: &crate::store::table::Table<Entry>, volatile: bool) -> Option<&
     if table.marked() == 0 {
         return None;
     }
-    (0..table.buckets().max(16)).find_map(|_| table.random().filter(|entry| entry.expiry().is_some()))
+    (0..table.buckets().max(16))
+        .find_map(|_| table.random().filter(|entry| entry.expiry().is_some()))
 }
 
 fn offer(pool: &mut Vec<Candidate>, score: u64, db: u32, key: &[u8]) {

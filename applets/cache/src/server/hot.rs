@@ -35,8 +35,6 @@ pub struct Hot {
     pub paused_until: AtomicI64,
     /// Whether only writes are paused.
     pub pause_writes_only: AtomicBool,
-    /// Whether writes are refused since the last save has failed.
-    pub save_failed: AtomicBool,
     /// Whether expired keys are looked for (`DEBUG SET-ACTIVE-EXPIRE`).
     pub no_active_expire: AtomicBool,
 }

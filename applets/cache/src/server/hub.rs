@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::mailbox::Message;
 use super::Server;
+use super::mailbox::Message;
 use crate::cmd::reply::Out;
 use crate::glob;
 

@@ -47,8 +47,9 @@ impl Server {
 
     /// Loads an RDB file, or the preamble of a log; the bytes behind it.
     fn load_rdb_file(&self, config: &Config, path: &Path) -> Result<(Loaded, Vec<u8>), String> {
-        let bytes = rdb::read_file(path)
-            .map_err(|error| format!("Fatal error loading the DB: {}. Exiting.", kernel_words(&error)))?;
+        let bytes = rdb::read_file(path).map_err(|error| {
+            format!("Fatal error loading the DB: {}. Exiting.", kernel_words(&error))
+        })?;
         self.logger.notice("Loading RDB produced by an earlier run");
         let mut view = self.keyspace.lock_all();
         let mut loaded = Loaded::default();
@@ -67,7 +68,9 @@ impl Server {
     }
 
     fn load_log(&'static self, config: &Config) -> Result<(), String> {
-        let fail = |error: std::io::Error| format!("Can't open the append-only files: {}", kernel_words(&error));
+        let fail = |error: std::io::Error| {
+            format!("Can't open the append-only files: {}", kernel_words(&error))
+        };
         let path = self.log.manifest_path();
         let folder = self.log.folder();
         if !path.exists() {
@@ -103,7 +106,10 @@ impl Server {
     fn load_part(&'static self, config: &Config, path: &Path, last: bool) -> Result<(), String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut bytes = std::fs::read(path).map_err(|error| {
-            format!("Fatal error: can't open the append log file {name} for reading: {}", kernel_words(&error))
+            format!(
+                "Fatal error: can't open the append log file {name} for reading: {}",
+                kernel_words(&error)
+            )
         })?;
         let mut offset = 0;
         if bytes.starts_with(b"REDIS") || bytes.starts_with(b"VALKEY") {
@@ -117,10 +123,13 @@ impl Server {
             return Ok(());
         }
         if !last || !config.is_on("aof-load-truncated") {
-            return Err(format!("Unexpected end of file reading the append only file {name}. You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server."));
+            return Err(format!(
+                "Unexpected end of file reading the append only file {name}. You can: 1) Make a backup of your AOF file, then use ./redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the 'aof-load-truncated' configuration option to yes and restart the server."
+            ));
         }
         let keep = (offset + good) as u64;
-        self.logger.warning(&format!("!!! Warning: short read while loading the AOF file {name}!!!"));
+        self.logger
+            .warning(&format!("!!! Warning: short read while loading the AOF file {name}!!!"));
         self.logger.warning(&format!(
             "AOF {name} loaded anyway because aof-load-truncated is enabled: {} bytes were cut",
             bytes.len() - good
@@ -130,7 +139,9 @@ impl Server {
             file.set_len(keep)?;
             file.sync_all()
         });
-        cut.map_err(|error| format!("Error truncating the AOF file {name}: {}", kernel_words(&error)))
+        cut.map_err(|error| {
+            format!("Error truncating the AOF file {name}: {}", kernel_words(&error))
+        })
     }
 
     /// Executes the requests of a log; up to which byte they are whole, a transaction that is not
@@ -140,7 +151,7 @@ impl Server {
     /// The offset of what is no request.
     fn replay(&'static self, config: &Config, bytes: &[u8]) -> Result<usize, usize> {
         let info = Arc::new(ClientInfo::default());
-        let mut session = Session::new(info, WORKERS_MAX, true, true);
+        let mut session = Session::new(info, WORKERS_MAX, true);
         let now = Instant::now();
         let mut ex = Executor {
             server: self,

@@ -150,7 +150,9 @@ impl Server {
         let mut config = Config::clone(&current);
         for (number, (name, value)) in pairs.iter().enumerate() {
             if pairs[..number].iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-                return Err(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - duplicate parameter"));
+                return Err(format!(
+                    "ERR CONFIG SET failed (possibly related to argument '{name}') - duplicate parameter"
+                ));
             }
             let words: Vec<String> = vec![value.clone()];
             config.set(name, &words, true).map_err(|refused| match refused {
@@ -268,7 +270,13 @@ impl Server {
     }
 
     /// Locks places for a change outside of a request.
-    pub fn lock_db(&'static self, worker: usize, id: u32, now: i64, places: &[Place]) -> Db<'static> {
+    pub fn lock_db(
+        &'static self,
+        worker: usize,
+        id: u32,
+        now: i64,
+        places: &[Place],
+    ) -> Db<'static> {
         let mut view = self.keyspace.lock(places);
         view.before_change();
         self.db_of(view, worker, id, now)
@@ -360,7 +368,8 @@ impl Server {
         }
         line.push_str("\r\n");
         let bytes: Arc<[u8]> = line.into_bytes().into();
-        for (client, worker) in self.monitors.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for (client, worker) in self.monitors.lock().unwrap_or_else(PoisonError::into_inner).iter()
+        {
             self.post(*worker, Message::Deliver(*client, bytes.clone()));
         }
     }

@@ -86,8 +86,6 @@ pub struct Watch {
     pub flag: Option<WatchFlag>,
     /// The keys with their databases.
     pub keys: Vec<(u32, Vec<u8>)>,
-    /// Keys that had expired already when they were put under watch.
-    pub expired: bool,
 }
 
 impl Watch {
@@ -136,13 +134,11 @@ pub struct Session {
     pub monitor: bool,
     /// Whether its reads do not renew the clocks of keys.
     pub no_touch: bool,
-    /// Whether the peer is on this machine by address, as `protected-mode` asks.
-    pub local: bool,
 }
 
 impl Session {
     /// That of a new connection.
-    pub fn new(info: Arc<ClientInfo>, worker: usize, authenticated: bool, local: bool) -> Session {
+    pub fn new(info: Arc<ClientInfo>, worker: usize, authenticated: bool) -> Session {
         Session {
             info,
             worker,
@@ -160,7 +156,6 @@ impl Session {
             after: None,
             monitor: false,
             no_touch: false,
-            local,
         }
     }
 

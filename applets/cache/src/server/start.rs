@@ -122,9 +122,7 @@ fn listen(server: &Server, config: &Config) -> Result<Vec<Listener>, ()> {
                 server.logger.warning(&format!(
                     "Warning: Could not create server TCP listening socket {word}:{port}: bind: {reason}"
                 ));
-                server.logger.warning(&format!(
-                    "Failed listening on port {port} (TCP), aborting."
-                ));
+                server.logger.warning(&format!("Failed listening on port {port} (TCP), aborting."));
                 return Err(());
             }
         }
@@ -180,7 +178,8 @@ pub fn run(mut config: Config) -> Outcome {
         let fits = files.saturating_sub(SPARE_FILES).max(1).to_string();
         let _ = config.set("maxclients", &[fits], false);
     }
-    let workers = (config.int("threads").max(config.int("io-threads")) as usize).clamp(1, WORKERS_MAX);
+    let workers =
+        (config.int("threads").max(config.int("io-threads")) as usize).clamp(1, WORKERS_MAX);
     let server: &'static Server = Box::leak(Box::new(Server::new(config)?));
     let config = server.config();
     announce(server, &config);

@@ -94,7 +94,7 @@ impl Stats {
             counter.reset();
         }
         for of in &self.by_command {
-            [&of.calls, &of.ns, &of.rejected, &of.failed].map(Counter::reset);
+            [&of.calls, &of.ns, &of.rejected, &of.failed].into_iter().for_each(Counter::reset);
         }
     }
 }

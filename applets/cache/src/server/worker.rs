@@ -242,7 +242,11 @@ impl Worker {
             }
         };
         let open = self.config.requirepass.is_empty();
-        if !local && open && self.config.is_on("protected-mode") && self.config.get("bind") == "* -::*" {
+        if !local
+            && open
+            && self.config.is_on("protected-mode")
+            && self.config.get("bind") == "* -::*"
+        {
             let _ = (&stream).write_all(
                 b"-DENIED Redis is running in protected mode because protected mode is enabled and \
                   no password is set for the default user. In this mode connections are only \
@@ -264,7 +268,8 @@ impl Worker {
         });
         info.used_ms.store(now, Ordering::Relaxed);
         info.resp.store(2, Ordering::Relaxed);
-        "default".clone_into(&mut info.user.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        "default"
+            .clone_into(&mut info.user.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
         info.set_flag(flag::UNIX, unix);
         let id = info.id;
         if self.epoll.add(&stream, id + FIRST, Interest::READ).is_err() {
@@ -272,7 +277,7 @@ impl Worker {
         }
         stats.connections.add(1);
         self.server.clients.add(&info);
-        let session = Session::new(info, self.number, open, local);
+        let session = Session::new(info, self.number, open);
         let conn = Conn {
             stream,
             session,

@@ -112,7 +112,13 @@ impl Entry {
         Entry::assemble(key, &packed, raw, expiry, clock)
     }
 
-    fn assemble(key: &[u8], value: &Packed<'_>, raw: bool, expiry: Option<i64>, clock: u32) -> Entry {
+    fn assemble(
+        key: &[u8],
+        value: &Packed<'_>,
+        raw: bool,
+        expiry: Option<i64>,
+        clock: u32,
+    ) -> Entry {
         let (kind, text): (u8, &[u8]) = match value {
             Packed::Text(text) => (KIND_TEXT, text),
             Packed::Int(_) => (KIND_INT, &[]),

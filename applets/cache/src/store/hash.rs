@@ -10,8 +10,9 @@ static SECRETS: OnceLock<RapidSecrets> = OnceLock::new();
 /// between choose the shard, so that the three are independent.
 #[inline]
 pub fn of(key: &[u8]) -> u64 {
-    let secrets = SECRETS
-        .get_or_init(|| RapidSecrets::seed(box_sys::random::u64().unwrap_or(0x9e37_79b9_7f4a_7c15)));
+    let secrets = SECRETS.get_or_init(|| {
+        RapidSecrets::seed(box_sys::random::u64().unwrap_or(0x9e37_79b9_7f4a_7c15))
+    });
     rapidhash_v3_seeded(key, secrets)
 }
 

@@ -175,13 +175,6 @@ impl Keyspace {
             each(&mut self.shard(index));
         }
     }
-
-    /// How many keys `db` has.
-    pub fn keys(&self, db: u32) -> usize {
-        let mut keys = 0;
-        self.each_shard(|shard| keys += shard.dbs[db as usize].len());
-        keys
-    }
 }
 
 /// The shards that a command holds.

@@ -240,18 +240,13 @@ impl<T: Element> Table<T> {
     }
 
     fn push_bucket(&mut self, bucket: Bucket<T>) {
-        match self.segments.last_mut() {
-            Some(segment) if segment.len() < SEGMENT => segment.push(bucket),
-            Some(_) => {
-                let mut segment = Vec::with_capacity(SEGMENT);
-                segment.push(bucket);
-                self.segments.push(segment);
-            }
-            None => {
-                let mut segment = Vec::with_capacity(1);
-                segment.push(bucket);
-                self.segments.push(segment);
-            }
+        if self.segments.last().is_none_or(|segment| segment.len() == SEGMENT) {
+            // The first segment grows with a small table, the others are made whole.
+            let room = if self.segments.is_empty() { 1 } else { SEGMENT };
+            self.segments.push(Vec::with_capacity(room));
+        }
+        if let Some(segment) = self.segments.last_mut() {
+            segment.push(bucket);
         }
     }
 
@@ -360,16 +355,16 @@ mod tests {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    struct Word(Box<String>);
+    struct Word(Box<(String, u8)>);
 
     impl Element for Word {
         fn key(&self) -> &[u8] {
-            self.0.as_bytes()
+            self.0.0.as_bytes()
         }
     }
 
     fn word(number: usize) -> (u64, Word) {
-        let word = Word(Box::new(format!("word:{number}")));
+        let word = Word(Box::new((format!("word:{number}"), 0)));
         (hash::of(word.key()), word)
     }
 
@@ -415,7 +410,9 @@ mod tests {
         }
         let (mut seen, mut cursor, mut step) = (BTreeSet::new(), 0, 0);
         loop {
-            cursor = table.scan(cursor, |word| drop(seen.insert(word.0.to_string())));
+            cursor = table.scan(cursor, |word| {
+                seen.insert(word.0.0.clone());
+            });
             if cursor == 0 {
                 break;
             }

@@ -139,6 +139,21 @@ impl Hash {
         pairs
     }
 
+    /// A copy in the same encoding.
+    pub fn duplicate(&self) -> Hash {
+        match self {
+            Hash::Pack(pack) => Hash::Pack(pack.clone()),
+            Hash::Table(table) => {
+                let mut copy = Table::new();
+                for pair in table.iter() {
+                    let new = Pair::new(pair.key(), pair.value());
+                    copy.insert(hash::of(pair.key()), new, false);
+                }
+                Hash::Table(copy)
+            }
+        }
+    }
+
     /// A random field with its value.
     pub fn random(&self) -> Option<(Vec<u8>, Vec<u8>)> {
         match self {

@@ -18,7 +18,7 @@ pub enum End {
 }
 
 /// A run of elements.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Node {
     /// Many small ones.
     Packed(ListPack),
@@ -62,7 +62,7 @@ fn is_big(text: &[u8], limit: i64) -> bool {
 }
 
 /// A list of byte strings.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct List {
     nodes: VecDeque<Node>,
     len: usize,
@@ -316,12 +316,17 @@ impl List {
     fn drop_at(&mut self, end: End, mut count: usize) {
         self.len -= count;
         while count > 0 {
-            let node = if end == End::Head { self.nodes.front_mut() } else { self.nodes.back_mut() };
+            let node =
+                if end == End::Head { self.nodes.front_mut() } else { self.nodes.back_mut() };
             let Some(node) = node else { return };
             let len = node.len();
             if len <= count {
                 count -= len;
-                if end == End::Head { self.nodes.pop_front() } else { self.nodes.pop_back() };
+                if end == End::Head {
+                    self.nodes.pop_front()
+                } else {
+                    self.nodes.pop_back()
+                };
                 continue;
             }
             if let Node::Packed(pack) = node {

@@ -257,7 +257,8 @@ impl Big {
     fn minus(&self, other: &Big) -> Big {
         let mut borrow = 0i64;
         let difference = self.0.iter().enumerate().map(|(at, limb)| {
-            let value = i64::from(*limb) - i64::from(other.0.get(at).copied().unwrap_or(0)) + borrow;
+            let value =
+                i64::from(*limb) - i64::from(other.0.get(at).copied().unwrap_or(0)) + borrow;
             borrow = value >> 32;
             value as u32
         });
@@ -321,7 +322,7 @@ mod tests {
         assert_eq!(sum("1", "-1.1"), "-0.1");
         assert_eq!(sum("17179869184", "1.5"), "17179869185.5");
         assert_eq!(sum("0", "1e-18"), "0");
-        assert_eq!(sum("1e20", "1"), "100000000000000000001".replace("1000", "1000"));
+        assert_eq!(sum("1e20", "1"), "100000000000000000001");
     }
 
     #[test]

@@ -35,9 +35,38 @@ impl Object {
         match self {
             Object::Text(_) => 1,
             Object::List(list) => list.nodes(),
-            Object::Set(set) => if set.is_compact() { 1 } else { set.len() },
-            Object::Hash(hash) => if hash.is_compact() { 1 } else { hash.len() },
-            Object::Zset(zset) => if zset.is_compact() { 1 } else { zset.len() },
+            Object::Set(set) => {
+                if set.is_compact() {
+                    1
+                } else {
+                    set.len()
+                }
+            }
+            Object::Hash(hash) => {
+                if hash.is_compact() {
+                    1
+                } else {
+                    hash.len()
+                }
+            }
+            Object::Zset(zset) => {
+                if zset.is_compact() {
+                    1
+                } else {
+                    zset.len()
+                }
+            }
+        }
+    }
+
+    /// A copy in the same encoding.
+    pub fn duplicate(&self) -> Object {
+        match self {
+            Object::Text(text) => Object::Text(text.clone()),
+            Object::List(list) => Object::List(list.clone()),
+            Object::Set(set) => Object::Set(set.duplicate()),
+            Object::Hash(hash) => Object::Hash(hash.duplicate()),
+            Object::Zset(zset) => Object::Zset(zset.duplicate()),
         }
     }
 

@@ -104,6 +104,20 @@ impl Set {
         members
     }
 
+    /// A copy in the same encoding.
+    pub fn duplicate(&self) -> Set {
+        match self {
+            Set::Ints(ints) => Set::Ints(ints.clone()),
+            Set::Table(table) => {
+                let mut copy = Table::new();
+                for pair in table.iter() {
+                    copy.insert(hash::of(pair.key()), Pair::new(pair.key(), &[]), false);
+                }
+                Set::Table(copy)
+            }
+        }
+    }
+
     /// A random member.
     pub fn random(&self) -> Option<Vec<u8>> {
         match self {

@@ -286,14 +286,16 @@ mod tests {
 
     #[test]
     fn ranks_and_order_are_those_of_a_sorted_vector() {
-        let pairs: Vec<Pair> = (0..3000).map(|n| Pair::scored(format!("m{n}").as_bytes(), 0.0)).collect();
+        let pairs: Vec<Pair> =
+            (0..3000).map(|n| Pair::scored(format!("m{n}").as_bytes(), 0.0)).collect();
         let (mut tree, mut model): (Tree, Vec<Ranked>) = (Tree::default(), Vec::new());
         let mut state = 3u64;
         for (step, pair) in pairs.iter().enumerate() {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let score = if step < 500 { step as f64 } else { (state >> 55) as f64 };
             let element = Ranked { score, member: pair.share() };
-            let at = model.partition_point(|e| order(score, element.member.key(), e) == Ordering::Greater);
+            let at = model
+                .partition_point(|e| order(score, element.member.key(), e) == Ordering::Greater);
             assert_eq!(tree.rank(score, element.member.key()), at);
             tree.insert(element);
             model.insert(at, element);
@@ -304,10 +306,12 @@ mod tests {
             }
             assert_eq!(tree.len(), model.len());
         }
-        let names = |list: &mut dyn Iterator<Item = Ranked>| list.map(|e| e.member).collect::<Vec<_>>();
+        let names =
+            |list: &mut dyn Iterator<Item = Ranked>| list.map(|e| e.member).collect::<Vec<_>>();
         let want = names(&mut model.iter().copied());
         assert_eq!(names(&mut tree.iter_from(0, false)), want);
-        let down: Vec<_> = names(&mut tree.iter_from(model.len() - 1, true)).into_iter().rev().collect();
+        let down: Vec<_> =
+            names(&mut tree.iter_from(model.len() - 1, true)).into_iter().rev().collect();
         assert_eq!(down, want);
         while tree.len() > 0 {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

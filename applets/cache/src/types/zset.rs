@@ -7,7 +7,7 @@ use box_wire::rdb::listpack::{Item, ListPack};
 
 use super::Limits;
 use super::double;
-use super::tree::{Ranked, Tree, order};
+use super::tree::{Ranked, Tree};
 use crate::store::pair::Pair;
 use crate::store::table::{Element, Table};
 use crate::store::{hash, rng};
@@ -129,9 +129,7 @@ impl Zset {
                 let at = pack.next(pack.find(member, pack.first(), 1)?)?;
                 Some(score_of(pack.get(at)))
             }
-            Zset::Indexed(indexed) => {
-                indexed.table.find(hash::of(member), member).map(Pair::score)
-            }
+            Zset::Indexed(indexed) => indexed.table.find(hash::of(member), member).map(Pair::score),
         }
     }
 
@@ -297,6 +295,20 @@ impl Zset {
         }
     }
 
+    /// A copy in the same encoding.
+    pub fn duplicate(&self) -> Zset {
+        match self {
+            Zset::Pack(pack) => Zset::Pack(pack.clone()),
+            Zset::Indexed(_) => {
+                let mut copy = Box::<Indexed>::default();
+                self.range(0, usize::MAX, false, |member, score| {
+                    copy.set(member, score);
+                });
+                Zset::Indexed(copy)
+            }
+        }
+    }
+
     /// A random member with its score.
     pub fn random(&self) -> Option<(Vec<u8>, f64)> {
         if self.is_empty() {
@@ -341,7 +353,9 @@ impl Zset {
     #[allow(clippy::wrong_self_convention, reason = "the set turns into a tree in place")]
     fn into_indexed(&mut self) {
         let mut indexed = Box::<Indexed>::default();
-        self.range(0, usize::MAX, false, |member, score| drop(indexed.set(member, score)));
+        self.range(0, usize::MAX, false, |member, score| {
+            indexed.set(member, score);
+        });
         *self = Zset::Indexed(indexed);
     }
 }
@@ -387,8 +401,7 @@ fn pack_insert(pack: &mut ListPack, member: &[u8], score: f64) {
         };
         if before {
             pack.insert_before(here, member);
-            let text = double::text(score);
-            pack.insert_after(here, &text);
+            pack.insert_after(here, &packed_score(score));
             return;
         }
         at = pack.next(score_at);
@@ -398,7 +411,12 @@ fn pack_insert(pack: &mut ListPack, member: &[u8], score: f64) {
 }
 
 fn push_score(pack: &mut ListPack, score: f64) {
-    pack.push(&double::text(score));
+    pack.push(&packed_score(score));
+}
+
+/// A score as listpacks hold it: a negative zero has lost its sign, as adding a zero does it.
+fn packed_score(score: f64) -> Vec<u8> {
+    double::text(score + 0.0)
 }
 
 /// Order of two members: by score, then by name.
@@ -429,7 +447,9 @@ mod tests {
         }
         assert_eq!(tree.pairs(), pack.pairs());
         let bound = |score, exclusive| ScoreBound { score, exclusive };
-        for (a, b) in [(bound(1.0, true), bound(9.0, false)), (bound(3.25, false), bound(3.25, false))] {
+        for (a, b) in
+            [(bound(1.0, true), bound(9.0, false)), (bound(3.25, false), bound(3.25, false))]
+        {
             assert_eq!(tree.score_range(a, b), pack.score_range(a, b));
         }
         tree.remove_range(5, 30);
@@ -438,6 +458,5 @@ mod tests {
         tree.into_pack_if_small(&big);
         assert!(tree.is_compact());
         assert_eq!(tree.pairs(), pack.pairs());
-        let _ = order;
     }
 }

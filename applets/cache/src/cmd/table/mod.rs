@@ -216,7 +216,7 @@ pub enum Found {
     /// The number of a row.
     Row(usize),
     /// The command is there, but has no such subcommand.
-    NoSub(usize),
+    NoSub,
     /// There is no such command.
     Nothing,
 }
@@ -232,10 +232,9 @@ pub fn lookup(name: &[u8], sub: Option<&[u8]>) -> Found {
     match sub {
         Some(sub) if !row.command.subs.is_empty() => {
             let mut subs = number + 1..=number + row.command.subs.len();
-            let is = |at: &usize| {
-                index().rows[*at].command.name.as_bytes().eq_ignore_ascii_case(sub)
-            };
-            subs.find(is).map_or(Found::NoSub(number), Found::Row)
+            let is =
+                |at: &usize| index().rows[*at].command.name.as_bytes().eq_ignore_ascii_case(sub);
+            subs.find(is).map_or(Found::NoSub, Found::Row)
         }
         _ => Found::Row(number),
     }
@@ -255,7 +254,7 @@ mod tests {
         for (number, row) in rows().iter().enumerate() {
             assert_eq!(by_full_name(row.name.to_uppercase().as_bytes()), Some(number));
         }
-        assert!(matches!(lookup(b"CONFIG", Some(b"nope")), Found::NoSub(_)));
+        assert!(matches!(lookup(b"CONFIG", Some(b"nope")), Found::NoSub));
         assert!(matches!(lookup(b"nope", None), Found::Nothing));
     }
 }
