@@ -85,7 +85,7 @@ fn the_modes_of_the_client_work() {
     cli(&["-e", "nope"], "").fails(1);
     cli(&["-p", "1", "ping"], "")
         .fails(1)
-        .stderr("Could not connect to Redis at 127.0.0.1:1: Connection refused\n");
+        .stderr_has("box: cache-cli: 127.0.0.1:1: Connection refused\n");
 }
 
 #[test]

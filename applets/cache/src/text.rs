@@ -22,13 +22,6 @@ pub fn push_quoted(out: &mut String, bytes: &[u8]) {
     out.push('"');
 }
 
-/// `bytes` in double quotes.
-pub fn quoted(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() + 2);
-    push_quoted(&mut out, bytes);
-    out
-}
-
 /// A number of bytes with a unit, as INFO shows it.
 pub fn human_bytes(bytes: u64) -> String {
     let units = [(1u64 << 40, "T"), (1 << 30, "G"), (1 << 20, "M"), (1 << 10, "K")];
@@ -44,7 +37,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_printed_is_escaped() {
-        assert_eq!(quoted(b"a\"b\\\n\x00\xff"), r#""a\"b\\\n\x00\xff""#);
+        let mut quoted = String::new();
+        push_quoted(&mut quoted, b"a\"b\\\n\x00\xff");
+        assert_eq!(quoted, r#""a\"b\\\n\x00\xff""#);
         assert_eq!(human_bytes(1536), "1.50K");
     }
 }
