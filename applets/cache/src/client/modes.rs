@@ -223,7 +223,7 @@ pub fn stat(connection: &mut Connection, options: &Options) -> io::Result<Exit> 
 }
 
 /// `--latency`: for a second where output is no terminal, else until interrupted.
-pub fn latency(connection: &mut Connection, options: &Options) -> io::Result<Exit> {
+pub fn latency(connection: &mut Connection, _: &Options) -> io::Result<Exit> {
     let (mut least, mut most, mut total, mut count) = (f64::MAX, 0f64, 0f64, 0u64);
     let start = Instant::now();
     let terminal = std::io::IsTerminal::is_terminal(&io::stdout());
@@ -242,7 +242,6 @@ pub fn latency(connection: &mut Connection, options: &Options) -> io::Result<Exi
             println!("{least:.0} {most:.0} {:.2} {count}", total / count as f64);
             return Ok(Exit::DONE);
         }
-        let _ = options;
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use box_kit::exit::kernel_words;
 use box_kit::{Exit, Outcome};
-use box_wire::resp::{Reply, split_words};
+use box_wire::resp::split_words;
 use rustyline::DefaultEditor;
 use rustyline::error::ReadlineError;
 
@@ -161,7 +161,6 @@ impl Session {
             }
             _ => {}
         }
-        let _ = Reply::Nil;
     }
 }
 
