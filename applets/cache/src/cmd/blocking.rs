@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use box_wire::resp::Args;
 
-use super::db::{Db, event};
+use super::db::Db;
 use super::list::{end, keys_of, move_one, numkeys_word_count, pop_one};
 use super::reply::Out;
 use super::{Ctx, Done, Error, list, parse, zset};
@@ -180,8 +180,7 @@ fn serve_one(
         Ok(false) => return None,
         Err(error) => match &waiter.want {
             // The destination is of another type: the waiter gets the error.
-            Want::Move(_, _, dest) if db.list_mut(key).is_ok_and(|list| list.is_some()) => {
-                let _ = dest;
+            Want::Move(..) if db.list_mut(key).is_ok_and(|list| list.is_some()) => {
                 out.error(&error);
             }
             _ => return None,
@@ -220,6 +219,5 @@ pub fn give_up(server: &'static Server, worker: usize, now: i64, waiter: &Arc<Wa
     waiter.finish();
     let mut db = server.lock_db(worker, waiter.db, now, &waiter.places());
     leave(&mut db, waiter);
-    let _ = event::LIST;
     true
 }

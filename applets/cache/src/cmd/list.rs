@@ -244,7 +244,7 @@ pub fn lpos(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     while let Some(word) = args.get(at) {
         let Some(value) = args.get(at + 1) else { return Err(SYNTAX) };
         if is(word, "rank") {
-            rank = parse::symmetric(value)?;
+            rank = parse::int(value)?;
             if rank == 0 {
                 return Err(Error::fixed(
                     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the \
@@ -337,7 +337,6 @@ pub fn numkeys_word_count(args: Args<'_>, at: usize) -> Result<(Args<'_>, &[u8],
     let count = parse::int_in(args.at(at), 1, i64::MAX, "ERR numkeys should be greater than 0")?;
     let behind = usize::try_from(count).ok().and_then(|count| count.checked_add(at + 1));
     let behind = behind.filter(|behind| *behind < args.len()).ok_or(SYNTAX)?;
-    let keys = args.from(at + 1);
     let word = args.at(behind);
     let mut most = 1;
     match args.len() - behind {
@@ -352,7 +351,6 @@ pub fn numkeys_word_count(args: Args<'_>, at: usize) -> Result<(Args<'_>, &[u8],
         }
         _ => return Err(SYNTAX),
     }
-    let _ = keys;
     Ok((args, word, most))
 }
 

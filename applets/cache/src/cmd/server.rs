@@ -4,7 +4,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use box_wire::resp::Args;
 
-use super::db::event;
 use super::{Ctx, Done, Error, SYNTAX, is, parse};
 use crate::store::table::Table;
 
@@ -29,7 +28,6 @@ fn flush(ctx: &mut Ctx<'_>, args: Args<'_>, dbs: &[usize]) -> Done {
         ctx.server.bin.throw(Box::new(gone));
     }
     ctx.db.effects.dirty += 1;
-    let _ = event::GENERIC;
     ctx.out.ok();
     Ok(())
 }

@@ -83,7 +83,11 @@ fn lookup(ctx: &mut Ctx<'_>, pattern: &[u8], element: &[u8]) -> Option<Vec<u8>> 
 
 fn elements(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<(Vec<Vec<u8>>, bool, bool), Error> {
     let (mut elements, mut is_zset, mut is_set) = (Vec::new(), false, false);
-    match ctx.db.read(key).map(|entry| entry.value()) {
+    // The incumbents sort by their skip list, and a small set keeps that encoding afterwards.
+    if let Some(Object::Zset(zset)) = ctx.db.read(key).and_then(|entry| entry.object_mut()) {
+        zset.into_indexed();
+    }
+    match ctx.db.peek(key).map(|entry| entry.value()) {
         None => {}
         Some(Value::Object(Object::List(list))) => {
             elements.extend(list.iter_from(0).map(|item| item.to_vec()));

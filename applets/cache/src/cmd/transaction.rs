@@ -2,7 +2,6 @@
 
 use box_wire::resp::Args;
 
-use super::table::flag;
 use super::{Ctx, Done, Error};
 use crate::server::clients;
 use crate::server::session::{Multi, Session};
@@ -133,7 +132,6 @@ pub fn exec(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
         ctx.db.effects.instead.append(&mut log);
         ctx.db.effects.instead.push((last, b"*1\r\n$4\r\nEXEC\r\n".to_vec()));
     }
-    let _ = flag::WRITE;
     Ok(())
 }
 

@@ -326,7 +326,7 @@ impl Worker {
         let mut query = std::mem::take(&mut conn.query);
         ex.last = Instant::now();
         while !conn.session.closing && conn.session.blocked.is_none() {
-            if self.is_paused(ex, &conn.session) {
+            if self.is_paused(ex) {
                 self.paused.push(id);
                 break;
             }
@@ -342,7 +342,7 @@ impl Worker {
                     }
                     conn.start = next;
                     conn.parser.start(next);
-                    self.follow_up(ex, &mut conn);
+                    self.follow_up(&mut conn);
                     if conn.out.bytes.len() - conn.written > WRITE_EARLY && !ex.server.log.is_on() {
                         let _ = conn.write(self.server.stats(self.number));
                     }
@@ -371,17 +371,16 @@ impl Worker {
         self.list(id);
     }
 
-    fn is_paused(&self, ex: &Executor<'_>, session: &Session) -> bool {
+    fn is_paused(&self, ex: &Executor<'_>) -> bool {
         let until = self.server.hot.paused_until.load(Ordering::Acquire);
         if until == 0 || until <= ex.base_ms {
             return false;
         }
-        let _ = session;
         !self.server.hot.pause_writes_only.load(Ordering::Relaxed)
     }
 
     /// What a command has left to be done when its locks were given back.
-    fn follow_up(&mut self, ex: &mut Executor<'_>, conn: &mut Conn) {
+    fn follow_up(&mut self, conn: &mut Conn) {
         if let Some(waiter) = &conn.session.blocked {
             self.server.begin_wait(waiter);
             conn.session.info.set_flag(flag::BLOCKED, true);
@@ -403,7 +402,6 @@ impl Worker {
                 }
             }
         }
-        let _ = ex;
     }
 
     fn list(&mut self, id: u64) {

@@ -350,8 +350,12 @@ impl Zset {
         *self = Zset::Pack(pack);
     }
 
+    /// Leaves the compact encoding.
     #[allow(clippy::wrong_self_convention, reason = "the set turns into a tree in place")]
-    fn into_indexed(&mut self) {
+    pub fn into_indexed(&mut self) {
+        if !self.is_compact() {
+            return;
+        }
         let mut indexed = Box::<Indexed>::default();
         self.range(0, usize::MAX, false, |member, score| {
             indexed.set(member, score);
