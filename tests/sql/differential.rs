@@ -93,7 +93,7 @@ fn query(random: &mut Random) -> String {
             format!("SELECT count(*), min(c), max(d) FROM t1 WHERE {filter} GROUP BY b ORDER BY b")
         }
         3 => format!(
-            "SELECT t1.a, t2.b FROM t1 {} JOIN t2 ON t1.b = t2.b WHERE {filter} ORDER BY 1, 2",
+            "SELECT t1.a, CAST(t2.b AS TEXT) FROM t1 {} JOIN t2 ON t1.b = t2.b WHERE {filter} ORDER BY 1, 2",
             random.pick(&["", "LEFT"])
         ),
         4 => format!("SELECT count(*) FROM t1, t2 WHERE t1.a = t2.a AND {filter}"),
@@ -122,7 +122,7 @@ fn change(random: &mut Random) -> String {
         }
         4 => format!(
             "UPDATE {or} {table} SET {} = {} WHERE a % {} = 1",
-            random.pick(COLUMNS),
+            random.pick(&COLUMNS[1..]),
             random.pick(VALUES),
             2 + random.below(5)
         ),
@@ -178,6 +178,6 @@ fn random_sql_gives_what_sqlite3_gives() {
         let all = "SELECT * FROM t1 ORDER BY a; SELECT * FROM t2 ORDER BY a;";
         let (left, _) = reference(&sqlite3, &name, all);
         let (right, _) = reference(&sqlite3, &other.to_string_lossy(), all);
-        assert_eq!(left, right, "the files of seed {seed}");
+        assert_eq!(left, right, "the files of seed {seed}\n{text}");
     }
 }
