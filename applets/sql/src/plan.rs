@@ -286,7 +286,8 @@ pub struct HashKey {
 #[derive(Debug)]
 pub enum InTerm {
     List(Vec<Expr>),
-    Select(Rc<SubPlan>),
+    /// A subquery, and the affinity that its values are compared with.
+    Select(Rc<SubPlan>, Affinity),
 }
 
 /// A walk over an index.

@@ -666,7 +666,7 @@ impl Planner<'_> {
             Expr::InList { list, how, .. } => {
                 InTerm::List(list.iter().map(|e| converted(e.clone(), how.affinity)).collect())
             }
-            Expr::InSelect { plan, .. } => InTerm::Select(plan.clone()),
+            Expr::InSelect { plan, how, .. } => InTerm::Select(plan.clone(), how[0].affinity),
             _ => InTerm::List(vec![]),
         }
     }

@@ -16,7 +16,7 @@ use crate::plan::{
     Access, Bound, Expr, HashKey, InTerm, IndexAccess, Level, Query, Select, Source, SourceKind,
 };
 use crate::record::Field;
-use crate::schema::{IndexPart, Table};
+use crate::schema::Table;
 use crate::value::{Owned, Value};
 
 /// The cursors of a slot, kept while its frame lives.
@@ -675,17 +675,8 @@ impl IndexWalk<'_, '_> {
         let Some(within) = &self.access.within else { return self.walk(prefix, frame, each) };
         let column = &self.access.index.columns[prefix.len()];
         let collation = column.collation;
-        let affinity = match column.part {
-            IndexPart::Column(at) => self.table.columns[at].affinity,
-            _ => crate::value::Affinity::None,
-        };
-        let mut values: Vec<Owned> = self
-            .exec
-            .in_values(within, frame)?
-            .into_iter()
-            .filter(|v| !v.is_null())
-            .map(|v| v.for_comparison(affinity))
-            .collect();
+        let mut values: Vec<Owned> =
+            self.exec.in_values(within, frame)?.into_iter().filter(|v| !v.is_null()).collect();
         values.sort_by(|a, b| a.compare(b, collation));
         values.dedup_by(|a, b| a.compare(b, collation).is_eq());
         if self.access.desc != column.desc {
@@ -879,10 +870,11 @@ impl Exec<'_> {
             InTerm::List(list) => {
                 list.iter().map(|item| Ok(self.eval(item, frame)?.into_owned())).collect()
             }
-            InTerm::Select(plan) => {
+            InTerm::Select(plan, affinity) => {
                 let mut values = Vec::new();
                 self.run_select(&plan.plan, Some(frame), &mut |row| {
-                    values.extend(row.first().map(|value| value.clone().into_owned()));
+                    let value = row.first().map(|value| value.borrow().for_comparison(*affinity));
+                    values.extend(value.map(Value::into_owned));
                     Ok(Flow::Continue)
                 })?;
                 Ok(values)
