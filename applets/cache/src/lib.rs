@@ -1,15 +1,59 @@
 //! A drop-in for Redis and Valkey: server, client and benchmark.
+//!
+//! Compatible with Redis 7.0: the protocol (RESP2, RESP3, inline), commands and replies to the byte,
+//! `redis.conf`, RDB files (version 10 written, 1 to 12 read) and multi-part append-only files. What
+//! is not there yet stands in `docs/cache.md`.
+//!
+//! # The tree, in reading order
+//!
+//! ```text
+//! cmd/table    the one table of commands          cmd/dispatch  a request on its way
+//! cmd/*        the commands, a data type each     cmd/db        what they do to keys
+//! store/       shards, hash table, entries        types/        lists, sets, hashes, sorted sets
+//! server/      workers, mailboxes, pub/sub, start persist/      RDB, append-only file, snapshots
+//! config/      parameters and the file            client/ bench/  cache-cli, cache-benchmark
+//! ```
+//!
+//! # Data flow
+//!
+//! A worker (one thread, one epoll) reads a connection, parses requests in its buffer, locks the
+//! shards of a request's keys and executes it there and then: nothing is handed to another thread,
+//! nothing is copied on the way in. Replies gather in the connection's buffer and leave at the end
+//! of the turn, behind the log.
+//!
+//! # Invariants
+//!
+//! - Shards are locked in ascending order, all that a command needs at once. A transaction locks the
+//!   union of its commands' keys; what needs the whole keyspace locks all. So every command and
+//!   transaction is atomic towards all others, and nobody waits in a circle.
+//! - The log is appended while the shards are held: its order is one in which the changes happened.
+//! - A shard that a snapshot waits for is given to it before it is changed.
+//! - A waiter is claimed before it is served or given up.
 
 pub mod cli;
 
-use box_kit::{Failure, Invocation, Outcome, cli::Parsed};
+mod bench;
+mod client;
+mod cmd;
+mod config;
+mod glob;
+mod persist;
+mod server;
+mod store;
+mod text;
+mod types;
+
+use box_kit::{Invocation, Outcome};
+
+/// The version of the incumbent whose behaviour is imitated.
+const VERSION: &str = "7.0.15";
 
 /// Runs `box cache-server`.
 ///
 /// # Errors
 /// What the server could not do.
 pub fn server(invocation: Invocation) -> Outcome {
-    run(cli::server_command(), invocation)
+    cli::run_server(&invocation)
 }
 
 /// Runs `box cache-cli`.
@@ -17,7 +61,7 @@ pub fn server(invocation: Invocation) -> Outcome {
 /// # Errors
 /// What the client could not do.
 pub fn client(invocation: Invocation) -> Outcome {
-    run(cli::client_command(), invocation)
+    client::run(&invocation)
 }
 
 /// Runs `box cache-benchmark`.
@@ -25,12 +69,5 @@ pub fn client(invocation: Invocation) -> Outcome {
 /// # Errors
 /// What the benchmark could not do.
 pub fn benchmark(invocation: Invocation) -> Outcome {
-    run(cli::benchmark_command(), invocation)
-}
-
-fn run(command: clap::Command, invocation: Invocation) -> Outcome {
-    match box_kit::cli::matches(command, &invocation)? {
-        Parsed::Shown(exit) => Ok(exit),
-        Parsed::Run(_) => Err(Failure::new("this applet is being built")),
-    }
+    bench::run(&invocation)
 }

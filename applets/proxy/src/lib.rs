@@ -1,6 +1,9 @@
 //! Give a local port an address: tunnels and a reverse proxy.
 
 pub mod cli;
+pub mod http1;
+pub mod io;
+pub mod mux;
 
 use box_kit::{Failure, Invocation, Outcome, cli::Parsed};
 

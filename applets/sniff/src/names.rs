@@ -260,7 +260,9 @@ fn is_local(address: IpAddr) -> bool {
 }
 
 fn read(path: &str) -> String {
-    std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    std::fs::read(path)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
 }
 
 /// The fields of each line, comments left out.

@@ -1,16 +1,56 @@
 //! Query and change SQLite database files.
+//!
+//! Text goes down this list, rows come back up:
+//!
+//! - `shell`: arguments, dot-commands, output modes, line editing.
+//! - `connection`, `statement`: transactions, one statement at a time.
+//! - `lex`, `ast`, `parse`: bytes to syntax tree; every token keeps its offset.
+//! - `schema`, `catalog`: what `sqlite_schema` says, parsed once and kept by the schema cookie.
+//! - `compile`, `plan`: names, affinities, collations; then the order of the loops.
+//! - `exec`: the loops, groups, sorts, windows. Rows are pushed from loop to loop; a row is copied
+//!   once into its slot and decoded column by column as far as somebody asks.
+//! - `dml`, `ddl`, `pragma`: what changes rows, schemas and settings.
+//! - `func`: the SQL functions. `value`, `number`: values as bytes, affinity, comparison.
+//! - `btree`, `pager`, `vfs`, `record`, `collate`: the file.
+//!
+//! Invariants: values are bytes, never `String`; every statement is atomic by a savepoint of the
+//! store; a statement's plan is made against one catalog, and the catalog against one snapshot.
+//! All of a connection stays in one thread.
+//!
+//! Compatible: the SQLite 3 file format, its locks and journals, its SQL, the texts of its errors,
+//! and the sqlite3 shell as far as `docs/sql.md` says.
 
+mod ast;
+pub mod btree;
+mod catalog;
 pub mod cli;
+pub mod collate;
+mod compile;
+mod connection;
+mod ddl;
+mod dml;
+mod error;
+mod exec;
+mod func;
+mod lex;
+mod number;
+pub mod pager;
+mod parse;
+mod plan;
+mod pragma;
+pub mod record;
+mod schema;
+mod shell;
+mod statement;
+mod value;
+pub mod vfs;
 
-use box_kit::{Failure, Invocation, Outcome, cli::Parsed};
+use box_kit::{Invocation, Outcome};
 
 /// Runs the applet.
 ///
 /// # Errors
 /// What the applet could not do.
 pub fn run(invocation: Invocation, _tables: &'static [box_table::Opener]) -> Outcome {
-    match box_kit::cli::parse::<cli::Cli>(cli::command(), &invocation)? {
-        Parsed::Shown(exit) => Ok(exit),
-        Parsed::Run(_) => Err(Failure::new("this applet is being built")),
-    }
+    shell::run(&invocation)
 }

@@ -14,6 +14,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
+#[cfg(feature = "mimalloc")]
+use crate::heap_use;
+
 /// Which allocator serves the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Heap {
@@ -96,7 +99,10 @@ unsafe impl GlobalAlloc for Chosen {
             SYSTEM => unsafe { System.alloc(layout) },
             #[cfg(feature = "mimalloc")]
             // SAFETY: as above.
-            MIMALLOC => unsafe { mimalloc::MiMalloc.alloc(layout) },
+            MIMALLOC => unsafe {
+                heap_use::allocated(layout.size());
+                mimalloc::MiMalloc.alloc(layout)
+            },
             _ => ARENA.take(layout).unwrap_or_else(|| {
                 choose(Heap::System);
                 // SAFETY: as above; `self.alloc` now goes to what is chosen.
@@ -112,7 +118,10 @@ unsafe impl GlobalAlloc for Chosen {
         match CHOICE.load(Ordering::Relaxed) {
             #[cfg(feature = "mimalloc")]
             // SAFETY: the block is not the arena's, so it came after the choice, from mimalloc.
-            MIMALLOC => unsafe { mimalloc::MiMalloc.dealloc(block, layout) },
+            MIMALLOC => unsafe {
+                heap_use::freed(layout.size());
+                mimalloc::MiMalloc.dealloc(block, layout);
+            },
             // SAFETY: the block is not the arena's, and mimalloc was never chosen.
             _ => unsafe { System.dealloc(block, layout) },
         }
@@ -124,7 +133,10 @@ unsafe impl GlobalAlloc for Chosen {
             SYSTEM => unsafe { System.alloc_zeroed(layout) },
             #[cfg(feature = "mimalloc")]
             // SAFETY: as above.
-            MIMALLOC => unsafe { mimalloc::MiMalloc.alloc_zeroed(layout) },
+            MIMALLOC => unsafe {
+                heap_use::allocated(layout.size());
+                mimalloc::MiMalloc.alloc_zeroed(layout)
+            },
             // The arena's pieces are handed out once, so they are still zero.
             // SAFETY: as above.
             _ => unsafe {
@@ -142,7 +154,11 @@ unsafe impl GlobalAlloc for Chosen {
             return match CHOICE.load(Ordering::Relaxed) {
                 #[cfg(feature = "mimalloc")]
                 // SAFETY: not the arena's, so mimalloc's, as in `dealloc`.
-                MIMALLOC => unsafe { mimalloc::MiMalloc.realloc(block, layout, new_size) },
+                MIMALLOC => unsafe {
+                    heap_use::freed(layout.size());
+                    heap_use::allocated(new_size);
+                    mimalloc::MiMalloc.realloc(block, layout, new_size)
+                },
                 // SAFETY: not the arena's, so glibc's, as in `dealloc`.
                 _ => unsafe { System.realloc(block, layout, new_size) },
             };

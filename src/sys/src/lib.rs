@@ -5,11 +5,31 @@
 //! glibc crashes in them): names go through [`resolve`], users and groups through [`accounts`].
 
 pub mod accounts;
+pub mod at;
+pub mod cgroup_devices;
+pub mod credentials;
+pub mod epoll;
+pub mod file;
 pub mod heap;
+pub mod heap_use;
+pub mod limits;
+pub mod mount;
+pub mod namespace;
+pub mod netlink;
+pub mod nftables;
+pub mod packet;
+pub mod pass;
+pub mod pidfd;
+pub mod poll;
 pub mod process;
+pub mod pty;
 pub mod random;
 pub mod resolve;
+pub mod rtnetlink;
+pub mod shared_map;
 pub mod signal;
+pub mod spawn;
+pub mod stop_signal;
 
 use std::io;
 

@@ -13,7 +13,7 @@ impl Checksum {
     /// Adds `bytes`; an odd last byte counts as the upper half of a word, so only the last part
     /// may have an odd length.
     #[must_use]
-    pub fn add(self, bytes: &[u8]) -> Checksum {
+    pub fn with(self, bytes: &[u8]) -> Checksum {
         let mut sum = self.0;
         let (words, rest) = bytes.as_chunks::<4>();
         for word in words {
@@ -59,16 +59,16 @@ mod tests {
     #[test]
     fn the_example_of_rfc_1071_holds() {
         let data = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
-        assert_eq!(Checksum::new().add(&data).finish(), !0xddf2);
+        assert_eq!(Checksum::new().with(&data).finish(), !0xddf2);
     }
 
     #[test]
     fn a_wrong_field_is_told_what_it_should_be() {
         let mut data = [0x45, 0, 0, 20, 0, 0, 0x12, 0x34];
-        let computed = Checksum::new().add(&data).finish();
+        let computed = Checksum::new().with(&data).finish();
         let right = should_be(0x1234, computed);
         data[6..].copy_from_slice(&right.to_be_bytes());
-        assert_eq!(Checksum::new().add(&data).finish(), 0);
+        assert_eq!(Checksum::new().with(&data).finish(), 0);
     }
 
     #[test]
@@ -77,8 +77,8 @@ mod tests {
             let data = [1, 2, 3, 4, 5, 6, 7, 8, 9];
             let mut padded = data[..len].to_vec();
             padded.resize(16, 0);
-            let left = Checksum::new().add(&data[..len]).finish();
-            assert_eq!(left, Checksum::new().add(&padded).finish(), "{len}");
+            let left = Checksum::new().with(&data[..len]).finish();
+            assert_eq!(left, Checksum::new().with(&padded).finish(), "{len}");
         }
     }
 }

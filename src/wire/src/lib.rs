@@ -2,7 +2,13 @@
 //! dependency inside the project; lengths are checked against named limits before use.
 
 pub mod checksum;
+pub mod decimal;
 pub mod dns;
+pub mod http1;
 pub mod link;
 pub mod pcap;
 pub mod pcapng;
+pub mod proxy_protocol;
+pub mod rdb;
+pub mod resp;
+pub mod tls_hello;

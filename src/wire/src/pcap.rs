@@ -18,6 +18,8 @@ pub const RECORD_HEADER_LEN: usize = 16;
 /// A record longer than this is damage: the largest snapshot length of any link type.
 pub const MAX_RECORD_LEN: u32 = 128 * 1024 * 1024;
 
+/// The bits of the link type's word that are no link type (draft-ietf-opsawg-pcap).
+const LINK_EXTENSION: u32 = 0xfc00_0000;
 const MAGIC_MICRO: u32 = 0xa1b2_c3d4;
 const MAGIC_NANO: u32 = 0xa1b2_3c4d;
 const MAGIC_MODIFIED: u32 = 0xa1b2_cd34;
@@ -54,6 +56,8 @@ pub struct FileHeader {
     pub snaplen: u32,
     /// The link-layer header type.
     pub link_type: LinkType,
+    /// The upper bits of the link type's word, which tell of a frame check sequence.
+    pub link_extension: u32,
     /// Major and minor version.
     pub version: (u16, u16),
 }
@@ -111,10 +115,15 @@ impl FileHeader {
                 huge if huge > i32::MAX as u32 => i32::MAX as u32,
                 snaplen => snaplen,
             },
-            // The upper bits tell of a frame check sequence (RFC draft-ietf-opsawg-pcap).
             link_type: LinkType((u32_at(20) & 0xffff) as u16),
+            link_extension: u32_at(20) & LINK_EXTENSION,
             version,
         })
+    }
+
+    /// Whether the writer's byte order is not this machine's.
+    pub fn swapped(&self) -> bool {
+        self.big_endian != cfg!(target_endian = "big")
     }
 
     /// Reads a record header; `bytes` must have at least [`FileHeader::record_header_len`] bytes.
@@ -154,8 +163,8 @@ fn read_u32(bytes: &[u8], at: usize, big_endian: bool) -> u32 {
     if big_endian { u32::from_be_bytes(word) } else { u32::from_le_bytes(word) }
 }
 
-/// Appends a file header in the byte order of this machine.
-pub fn put_file_header(out: &mut Vec<u8>, precision: Precision, snaplen: u32, link: LinkType) {
+/// Appends a file header in the byte order of this machine; `link` is the word of the link type.
+pub fn put_file_header(out: &mut Vec<u8>, precision: Precision, snaplen: u32, link: u32) {
     let magic = match precision {
         Precision::Micro => MAGIC_MICRO,
         Precision::Nano => MAGIC_NANO,
@@ -165,7 +174,7 @@ pub fn put_file_header(out: &mut Vec<u8>, precision: Precision, snaplen: u32, li
     out.extend_from_slice(&4u16.to_ne_bytes());
     out.extend_from_slice(&[0; 8]);
     out.extend_from_slice(&snaplen.to_ne_bytes());
-    out.extend_from_slice(&u32::from(link.0).to_ne_bytes());
+    out.extend_from_slice(&link.to_ne_bytes());
 }
 
 /// Appends a record in the byte order of this machine.
@@ -184,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let mut file = Vec::new();
-        put_file_header(&mut file, Precision::Nano, 65_535, LinkType::RAW);
+        put_file_header(&mut file, Precision::Nano, 65_535, 101);
         put_record(&mut file, 7, 999, 1500, b"abc");
         let head: &[u8; 24] = file[..24].try_into().unwrap();
         let head = FileHeader::parse(head).unwrap();

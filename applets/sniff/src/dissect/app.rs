@@ -1,20 +1,62 @@
 //! Protocols in lines of text: FTP, SMTP, HTTP, RTSP, SSH, telnet, whois, syslog, TFTP, RESP.
 
 use super::{Buf, Ctx, Sink, Step, put};
-use crate::text::{Hex, Names, Visible, name_of, name_or, visible};
+use crate::text::{Hex, Names, Raw, Visible, name_of, name_or, visible};
 
 /// Words that begin a request, and whether the rest of the line is shown.
 const HTTP_METHODS: &[&str] = &[
-    "GET", "PUT", "COPY", "HEAD", "LOCK", "MOVE", "POLL", "POST", "BCOPY", "BMOVE", "MKCOL",
-    "TRACE", "LABEL", "MERGE", "DELETE", "SEARCH", "UNLOCK", "REPORT", "UPDATE", "NOTIFY",
-    "BDELETE", "CONNECT", "OPTIONS", "CHECKIN", "PROPFIND", "CHECKOUT", "CCM_POST", "SUBSCRIBE",
-    "PROPPATCH", "BPROPFIND", "BPROPPATCH", "UNCHECKOUT", "MKACTIVITY", "MKWORKSPACE",
-    "UNSUBSCRIBE", "RPC_CONNECT", "VERSION-CONTROL", "BASELINE-CONTROL",
+    "GET",
+    "PUT",
+    "COPY",
+    "HEAD",
+    "LOCK",
+    "MOVE",
+    "POLL",
+    "POST",
+    "BCOPY",
+    "BMOVE",
+    "MKCOL",
+    "TRACE",
+    "LABEL",
+    "MERGE",
+    "DELETE",
+    "SEARCH",
+    "UNLOCK",
+    "REPORT",
+    "UPDATE",
+    "NOTIFY",
+    "BDELETE",
+    "CONNECT",
+    "OPTIONS",
+    "CHECKIN",
+    "PROPFIND",
+    "CHECKOUT",
+    "CCM_POST",
+    "SUBSCRIBE",
+    "PROPPATCH",
+    "BPROPFIND",
+    "BPROPPATCH",
+    "UNCHECKOUT",
+    "MKACTIVITY",
+    "MKWORKSPACE",
+    "UNSUBSCRIBE",
+    "RPC_CONNECT",
+    "VERSION-CONTROL",
+    "BASELINE-CONTROL",
 ];
 
 const RTSP_METHODS: &[&str] = &[
-    "OPTIONS", "DESCRIBE", "ANNOUNCE", "SETUP", "PLAY", "PAUSE", "TEARDOWN", "GET_PARAMETER",
-    "SET_PARAMETER", "REDIRECT", "RECORD",
+    "OPTIONS",
+    "DESCRIBE",
+    "ANNOUNCE",
+    "SETUP",
+    "PLAY",
+    "PAUSE",
+    "TEARDOWN",
+    "GET_PARAMETER",
+    "SET_PARAMETER",
+    "REDIRECT",
+    "RECORD",
 ];
 
 /// How the lines of a protocol are shown.
@@ -63,7 +105,7 @@ pub fn ssh<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     c.protocol = "ssh";
     let bytes = buf.limit(len).bytes();
     if !bytes.starts_with(b"SSH-") {
-        return Ok(());
+        return buf.need(len.min(4));
     }
     c.put(": SSH: ");
     for byte in bytes {
@@ -117,59 +159,65 @@ fn text<S: Sink>(c: &mut Ctx<S>, kind: &Text, buf: Buf<'_>, len: usize) -> Step 
     c.protocol = kind.protocol;
     let bytes = buf.limit(len).bytes();
     put!(c, kind.name);
-    if !begins(kind, bytes) {
+    if c.verbose() {
         put!(c, ", length: ", len);
+    }
+    if !begins(kind, bytes) {
         return Ok(());
     }
-    let all = c.verbose();
-    if all {
-        put!(c, ", length: ", len);
-    } else {
-        put!(c, ", length: ", len);
-    }
     let mut at = 0;
-    let mut lead = if all { "\n\t" } else { "\n\t" };
-    while at < bytes.len() {
+    let prefix = if c.verbose() { "\n\t" } else { ": " };
+    while at < len {
         let rest = bytes.get(at..).unwrap_or_default();
-        let Some((line, used)) = line(rest, len - at) else { break };
-        put!(c, lead);
-        lead = "\n\t";
-        printable(c, line);
-        at += used;
-        if used == 0 {
-            break;
+        match line(rest) {
+            Line::Whole(line, used) => {
+                put!(c, prefix, Raw(line));
+                at += used;
+            }
+            Line::Cut(line) => {
+                put!(c, prefix, Raw(line));
+                if bytes.len() < len {
+                    c.truncated();
+                }
+                return Ok(());
+            }
+            Line::Binary => return Ok(()),
+        }
+        if !c.verbose() {
+            return Ok(());
         }
         c.check_text()?;
-        if !all && kind.words.is_empty() {
-            break;
-        }
-    }
-    if bytes.len() < len && at >= bytes.len() {
-        c.truncated();
     }
     Ok(())
 }
 
-/// A line of printable text without its end, and the bytes it takes; `None` where binary begins.
-fn line(bytes: &[u8], _left: usize) -> Option<(&[u8], usize)> {
-    for (at, byte) in bytes.iter().enumerate() {
-        match byte {
-            b'\n' => return Some((bytes.get(..at)?, at + 1)),
-            b'\r' => {
-                let used = if bytes.get(at + 1) == Some(&b'\n') { at + 2 } else { at + 1 };
-                return Some((bytes.get(..at)?, used));
-            }
-            b'\t' | 0x20..0x7f => {}
-            _ => return None,
-        }
-    }
-    Some((bytes, bytes.len()))
+/// What the next line of a payload is.
+enum Line<'a> {
+    /// Text with its end, and the bytes of both.
+    Whole(&'a [u8], usize),
+    /// Text whose end is not there.
+    Cut(&'a [u8]),
+    /// No text.
+    Binary,
 }
 
-fn printable<S: Sink>(c: &mut Ctx<S>, line: &[u8]) {
-    if S::TEXT {
-        c.out.extend_from_slice(line);
+fn line(bytes: &[u8]) -> Line<'_> {
+    for (at, byte) in bytes.iter().enumerate() {
+        let text = bytes.get(..at).unwrap_or_default();
+        match byte {
+            b'\n' => return Line::Whole(text, at + 1),
+            b'\r' => {
+                return match bytes.get(at + 1) {
+                    None => Line::Cut(text),
+                    Some(b'\n') => Line::Whole(text, at + 2),
+                    Some(_) => Line::Binary,
+                };
+            }
+            b'\t' | 0x20..0x7f => {}
+            _ => return Line::Binary,
+        }
     }
+    Line::Cut(bytes)
 }
 
 const TELNET_COMMANDS: [&str; 20] = [
@@ -204,7 +252,7 @@ pub fn telnet<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
             continue;
         }
         if c.verbose() {
-            c.put(if first { "\n\t" } else { "\n\t" });
+            c.put("\n\t");
         } else {
             c.put(if first { " [telnet " } else { ", " });
         }
@@ -281,7 +329,7 @@ const SEVERITIES: [&str; 8] =
 pub fn syslog<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     c.protocol = "syslog";
     let bytes = buf.bytes();
-    let mut at = 0;
+    let mut at;
     let mut priority = 0u32;
     if buf.u8_at(0)? == b'<' {
         at = 1;
@@ -465,7 +513,12 @@ fn take_line<'a>(rest: &mut Buf<'a>) -> Option<&'a [u8]> {
     bytes.get(..end)
 }
 
-fn resp_line<S: Sink>(c: &mut Ctx<S>, rest: &mut Buf<'_>, before: &str, behind: &str) -> Step<bool> {
+fn resp_line<S: Sink>(
+    c: &mut Ctx<S>,
+    rest: &mut Buf<'_>,
+    before: &str,
+    behind: &str,
+) -> Step<bool> {
     *rest = rest.from(1);
     let Some(line) = take_line(rest) else {
         return Err(super::Stop::Truncated);

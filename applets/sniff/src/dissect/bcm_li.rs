@@ -4,9 +4,9 @@ use super::registry::Ports;
 use super::{Buf, Ctx, Sink, Step, ether, link, put};
 use crate::text::{Names, name_or};
 
-const DIRECTIONS: [&str; 3] = ["unused", "egress", "ingress"];
-const PACKETS: Names = &[(0, "IPv4"), (1, "IPv6"), (2, "ethernet"), (3, "undecided")];
-const SUBTYPES: Names = &[(0, "double VLAN tag"), (1, "single VLAN tag"), (2, "untagged")];
+const DIRECTIONS: Names = &[(1, "unused"), (2, "egress"), (3, "ingress")];
+const PACKETS: Names = &[(4, "undecided"), (5, "IPv4"), (6, "IPv6"), (7, "ethernet")];
+const SUBTYPES: Names = &[(1, "single VLAN tag"), (2, "double VLAN tag"), (3, "untagged")];
 
 /// Prints the shim and the packet behind it.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Ports) -> Step {
@@ -15,7 +15,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Ports) -> St
         return Err(super::Stop::Invalid);
     }
     let shim = buf.be32_at(0)?;
-    let direction = DIRECTIONS.get((shim >> 29 & 7) as usize).copied().unwrap_or("unknown");
+    let direction = name_or(DIRECTIONS, shim >> 29, "unknown");
     let (packet, subtype) = (shim >> 25 & 15, shim >> 22 & 7);
     put!(c, if c.verbose() { "\n    " } else { "" }, "BCM-LI-SHIM: direction ", direction);
     put!(c, ", pkt-type ", name_or(PACKETS, packet, "unknown"));
@@ -26,9 +26,12 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Ports) -> St
     }
     c.put("\n    ");
     let (inner, left) = (buf.from(4), len - 4);
+    // Undecided: the first nibble may still tell.
+    let version = inner.u8_at(0).map_or(0, |first| first >> 4);
     match packet {
-        0 | 1 => c.nested(|c| link::ip_of_any_version(c, inner, left)),
-        2 => c.nested(|c| ether::print(c, inner, left).map(drop)),
+        4 if matches!(version, 4 | 6) => c.nested(|c| link::ip_of_any_version(c, inner, left)),
+        5 | 6 => c.nested(|c| link::ip_of_any_version(c, inner, left)),
+        7 => c.nested(|c| ether::print(c, inner, left).map(drop)),
         _ => {
             c.put("unknown payload");
             Ok(())

@@ -3,7 +3,7 @@
 //! Every read is checked and tells [`Stop::Truncated`] at the very field that is not there, which is
 //! where the text says `[|name]`.
 
-use super::{Stop, Step};
+use super::{Step, Stop};
 
 /// What is left of a packet: from here to the end of what was captured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +73,11 @@ impl<'a> Buf<'a> {
     /// [`Stop::Truncated`] when they were not captured.
     #[inline]
     pub fn array_at<const N: usize>(&self, offset: usize) -> Step<[u8; N]> {
-        self.0.get(offset..).and_then(|rest| rest.first_chunk::<N>()).copied().ok_or(Stop::Truncated)
+        self.0
+            .get(offset..)
+            .and_then(|rest| rest.first_chunk::<N>())
+            .copied()
+            .ok_or(Stop::Truncated)
     }
 
     /// `len` bytes at `offset`.

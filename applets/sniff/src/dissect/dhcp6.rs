@@ -135,7 +135,6 @@ fn option<S: Sink>(c: &mut Ctx<S>, kind: u16, value: Buf<'_>) -> Step<bool> {
         9 => {
             c.put(" (");
             print(c, value, len)?;
-            c.put(")");
         }
         11 if len >= 11 => authentication(c, value)?,
         14 | 20 => {}

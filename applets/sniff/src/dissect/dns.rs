@@ -20,8 +20,22 @@ const IN: u16 = 1;
 const OPT: u16 = 41;
 
 const OPERATIONS: [&str; 16] = [
-    "", " inv_q", " stat", " op3", " notify", " update", " op6", " op7", " op8", " updateA",
-    " updateD", " updateDA", " updateM", " updateMA", " zoneInit", " zoneRef",
+    "",
+    " inv_q",
+    " stat",
+    " op3",
+    " notify",
+    " update",
+    " op6",
+    " op7",
+    " op8",
+    " updateA",
+    " updateD",
+    " updateDA",
+    " updateM",
+    " updateMA",
+    " zoneInit",
+    " zoneRef",
 ];
 
 const RESPONSES: Names = &[
@@ -149,7 +163,9 @@ impl Message<'_> {
         let code = self.response_code(flags, counts).unwrap_or(u32::from(flags & 15));
         put!(c, self.buf.be16_at(0)?, OPERATIONS[usize::from(flags >> 11 & 15)]);
         put!(c, Named(RESPONSES, code, " Resp", ""));
-        for (set, unset, mask) in [("*", "", 0x400), ("", "-", 0x80), ("|", "", 0x200), ("$", "", 0x20)] {
+        for (set, unset, mask) in
+            [("*", "", 0x400), ("", "-", 0x80), ("|", "", 0x200), ("$", "", 0x20)]
+        {
             c.put(if flags & mask != 0 { set } else { unset });
         }
         if questions != 1 {

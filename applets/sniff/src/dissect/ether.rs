@@ -126,7 +126,14 @@ fn addresses<S: Sink>(c: &mut Ctx<S>, source: &[u8], destination: &[u8]) {
 pub fn ethertype<S: Sink>(c: &mut Ctx<S>, kind: u16) {
     let kind = u32::from(kind);
     if c.options.quiet == 0 {
-        put!(c, "ethertype ", name_or(ETHERTYPE_NAMES, kind, "Unknown"), " (0x", HexN(kind, 4), ")");
+        put!(
+            c,
+            "ethertype ",
+            name_or(ETHERTYPE_NAMES, kind, "Unknown"),
+            " (0x",
+            HexN(kind, 4),
+            ")"
+        );
     } else {
         put!(c, NamedHex(ETHERTYPE_NAMES, kind, "Unknown Ethertype (0x", 4, ")"));
     }

@@ -52,8 +52,11 @@ impl TcpNumbers {
         let reversed = source_port > destination_port
             || source_port == destination_port && bytes(&ends.0) > bytes(&ends.1);
         let (near, far) = if reversed { (ends.1, ends.0) } else { ends };
-        let (low, high) =
-            if reversed { (destination_port, source_port) } else { (source_port, destination_port) };
+        let (low, high) = if reversed {
+            (destination_port, source_port)
+        } else {
+            (source_port, destination_port)
+        };
         let ports = u32::from(low) << 16 | u32::from(high);
         let (sequence, acknowledgement) = numbers;
         let fresh = if reversed {

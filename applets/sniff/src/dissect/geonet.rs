@@ -2,8 +2,8 @@
 
 use super::ether::Link;
 use super::{Buf, Ctx, Sink, Step, Stop, put};
-use crate::text::address::Mac;
 use crate::text::Names;
+use crate::text::address::Mac;
 use crate::text::name_or;
 
 const NEXT: Names = &[(0, "Any"), (1, "BTP-A"), (2, "BTP-B"), (3, "IPv6")];
@@ -47,6 +47,13 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: &Link<'_>)
     put!(c, " HopLim:", hops, " Payload:", payload, " GN_ADDR:", Mac(buf.bytes_at(8, 8)?));
     let rest = buf.from(16);
     rest.need(20)?;
-    put!(c, " lat:", rest.be32_at(8)? as i32 as i64, " lon:", rest.be32_at(12)? as i32 as i64);
+    put!(c, " lat:", rest.be32_at(4)? as i32, " lon:", rest.be32_at(8)? as i32);
+    let left = len - 36;
+    // The headers of packets that travel more than one hop go on behind the position.
+    let more = if (kind, subtype) == (5, 1) { 32 } else { 0 };
+    if more > left {
+        put!(c, " (header size ", more, " > ", left, ")");
+        return Err(Stop::Invalid);
+    }
     Ok(())
 }

@@ -70,10 +70,17 @@ fn message<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network)
     }
     put!(c, ", length ", len);
     if c.verbose() && !c.options.unchecked && !network.fragment && buf.has(len) {
-        let computed = Checksum::new().add(buf.bytes_at(0, len)?).finish();
+        let computed = Checksum::new().with(buf.bytes_at(0, len)?).finish();
         if computed != 0 {
             let found = buf.be16_at(2)?;
-            put!(c, " (wrong icmp cksum ", Hex(found), " (->", Hex(should_be(found, computed)), ")!)");
+            put!(
+                c,
+                " (wrong icmp cksum ",
+                Hex(found),
+                " (->",
+                Hex(should_be(found, computed)),
+                ")!)"
+            );
         }
     }
     if !c.verbose() || matches!(kind, 0 | 8 | 9 | 10 | 13..=18) {
@@ -241,7 +248,7 @@ fn extensions<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     put!(c, "\n\tICMP Multi-Part extension v", version);
     let mut left = len - EXTENDED_MIN_LEN;
     if header.has(left) {
-        let sum = Checksum::new().add(header.bytes_at(0, left)?).finish();
+        let sum = Checksum::new().with(header.bytes_at(0, left)?).finish();
         let right = if sum == 0 { "correct" } else { "incorrect" };
         put!(c, ", checksum 0x", HexN(header.be16_at(2)?, 4), " (", right, "), length ", left);
     }

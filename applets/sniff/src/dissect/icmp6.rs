@@ -74,7 +74,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
         return Err(Stop::Invalid);
     }
     if c.verbose() && !network.fragment && buf.has(len) {
-        let computed = pseudo_header(network, 58, len).add(buf.bytes_at(0, len)?).finish();
+        let computed = pseudo_header(network, 58, len).with(buf.bytes_at(0, len)?).finish();
         let found = buf.be16_at(2)?;
         if computed == 0 {
             c.put("[icmp6 sum ok] ");
@@ -308,7 +308,14 @@ fn options<S: Sink>(c: &mut Ctx<S>, message: Buf<'_>, len: usize, skip: usize) -
         if units == 0 || option_len > buf.len() {
             return Err(Stop::Truncated);
         }
-        put!(c, "\n\t  ", name_or(OPTIONS, kind.into(), "unknown"), " option (", kind, "), length ");
+        put!(
+            c,
+            "\n\t  ",
+            name_or(OPTIONS, kind.into(), "unknown"),
+            " option (",
+            kind,
+            "), length "
+        );
         put!(c, option_len, " (", units, "): ");
         let known = option(c, message.from(skip), buf.limit(option_len), kind, units)?;
         if !known && c.options.verbose <= 1 {

@@ -42,7 +42,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Network) -> 
         _ => put!(c, "igmp-", kind),
     }
     if c.verbose() && buf.has(len) {
-        let computed = Checksum::new().add(buf.bytes_at(0, len)?).finish();
+        let computed = Checksum::new().with(buf.bytes_at(0, len)?).finish();
         if computed != 0 {
             put!(c, " bad igmp cksum ", Hex(buf.be16_at(2)?), "!");
         }
@@ -241,8 +241,13 @@ fn probe<S: Sink>(c: &mut Ctx<S>, body: Buf<'_>, len: usize) -> Step {
 }
 
 fn neighbors<S: Sink>(c: &mut Ctx<S>, body: Buf<'_>, len: usize) -> Step {
-    const FLAGS: [(u8, &str); 5] =
-        [(0x01, "/tunnel"), (0x02, "/srcrt"), (0x40, "/querier"), (0x20, "/disabled"), (0x10, "/down")];
+    const FLAGS: [(u8, &str); 5] = [
+        (0x01, "/tunnel"),
+        (0x02, "/srcrt"),
+        (0x40, "/querier"),
+        (0x20, "/disabled"),
+        (0x10, "/down"),
+    ];
     let body = body.limit(len);
     let mut at = 0;
     while at < body.len() {

@@ -187,7 +187,7 @@ fn verbose<S: Sink>(
         c.put(")");
     }
     if !c.options.unchecked && buf.has(header_len) {
-        let computed = Checksum::new().add(buf.bytes_at(0, header_len)?).finish();
+        let computed = Checksum::new().with(buf.bytes_at(0, header_len)?).finish();
         if computed != 0 {
             let found = buf.be16_at(10)?;
             put!(c, ", bad cksum ", Hex(found), " (->", Hex(should_be(found, computed)), ")!");
@@ -324,8 +324,8 @@ fn last_hop(buf: Buf<'_>, header_len: usize) -> Option<Address> {
 /// The sum of the pseudo-header that the checksums of transports begin with.
 pub fn pseudo_header(network: &Network, protocol: u8, len: usize) -> Checksum {
     let sum = match (network.source, network.last) {
-        (Address::V4(source), Address::V4(last)) => Checksum::new().add(&source.0).add(&last.0),
-        (Address::V6(source), Address::V6(last)) => Checksum::new().add(&source.0).add(&last.0),
+        (Address::V4(source), Address::V4(last)) => Checksum::new().with(&source.0).with(&last.0),
+        (Address::V6(source), Address::V6(last)) => Checksum::new().with(&source.0).with(&last.0),
         _ => Checksum::new(),
     };
     sum.word((len >> 16) as u16).word(len as u16).word(protocol.into())

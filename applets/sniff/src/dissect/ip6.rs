@@ -60,8 +60,16 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     c.field(Field::Ipv6HopLimit, hops);
     let network =
         Network { source, destination, last: destination, protocol: next, hops, fragment: false };
-    Chain { buf, len, payload_len, network, at: HEADER_LEN, seen_hop_by_hop: false, seen_any: false }
-        .run(c, next)
+    Chain {
+        buf,
+        len,
+        payload_len,
+        network,
+        at: HEADER_LEN,
+        seen_hop_by_hop: false,
+        seen_any: false,
+    }
+    .run(c, next)
 }
 
 /// The walk along the extension headers.
@@ -152,17 +160,11 @@ impl Chain<'_> {
         c.protocol = "hbhopt";
         c.put("HBH ");
         let len = (usize::from(header.u8_at(1)?) + 1) * 8;
-        let (stated, left) = (self.payload_len, self.len - HEADER_LEN);
-        let available = if stated == 0 { left } else { stated.min(left) };
-        if available < len {
-            put!(c, " [remaining length ", available, " < ", len, "]");
-            return Err(Stop::Invalid);
-        }
         let jumbo = self.options(c, header, len, true)?;
         if let Some(jumbo) = jumbo {
             self.payload_len = jumbo;
             if HEADER_LEN + jumbo > self.len {
-                put!(c, " [header+payload length ", HEADER_LEN + jumbo, " > length ", self.len);
+                put!(c, "[header+payload length ", HEADER_LEN + jumbo, " > length ", self.len);
                 c.put("] (invalid) ");
             }
             self.buf = self.buf.limit(HEADER_LEN + jumbo);
@@ -188,6 +190,10 @@ impl Chain<'_> {
         while at < len - 2 {
             let kind = options.u8_at(at)?;
             let option_len = if kind == PAD1 { 1 } else { usize::from(options.u8_at(at + 1)?) + 2 };
+            if at + option_len > len - 2 {
+                put!(c, " [remaining length ", len - 2 - at, " < ", option_len, "]");
+                return Err(Stop::Invalid);
+            }
             let option = Buf::new(options.bytes_at(at, option_len)?);
             match kind {
                 JUMBO => {

@@ -3,7 +3,7 @@
 use super::ether::{self, Link};
 use super::registry::{ETHERTYPE_NAMES, OUI_NAMES, Registry};
 use super::{Buf, Ctx, Sink, Step, ip, put, stp};
-use crate::text::{HexN, Names, NamedHex, name_or};
+use crate::text::{HexN, NamedHex, Names, name_or};
 
 const SAP_NAMES: Names = &[
     (0x00, "Null"),
@@ -96,8 +96,24 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: Link<'_>) 
     if c.options.link_header {
         let group = if dsap_field & 1 == 0 { "Individual" } else { "Group" };
         let response = if ssap_field & 1 == 0 { "Command" } else { "Response" };
-        put!(c, "LLC, dsap ", name_or(SAP_NAMES, dsap, "Unknown"), " (0x", HexN(dsap, 2), ") ", group);
-        put!(c, ", ssap ", name_or(SAP_NAMES, ssap, "Unknown"), " (0x", HexN(ssap, 2), ") ", response);
+        put!(
+            c,
+            "LLC, dsap ",
+            name_or(SAP_NAMES, dsap, "Unknown"),
+            " (0x",
+            HexN(dsap, 2),
+            ") ",
+            group
+        );
+        put!(
+            c,
+            ", ssap ",
+            name_or(SAP_NAMES, ssap, "Unknown"),
+            " (0x",
+            HexN(ssap, 2),
+            ") ",
+            response
+        );
         put!(c, ", ctrl 0x", HexN(control, if unnumbered { 2 } else { 4 }), ": ");
     }
     let payload = buf.from(header_len);

@@ -112,8 +112,7 @@ const APPLICATIONS: Names = &[
     (8, "video signaling"),
 ];
 const POLICY_FLAGS: Names = &[(0x80, "Unknown"), (0x40, "Tagged"), (0x20, "reserved")];
-const LOCATIONS: Names =
-    &[(1, "coordinate-based LCI"), (2, "civic address LCI"), (3, "ECS ELIN")];
+const LOCATIONS: Names = &[(1, "coordinate-based LCI"), (2, "civic address LCI"), (3, "ECS ELIN")];
 const ALTITUDES: Names = &[(1, "meters"), (2, "floors")];
 const DATUMS: Names = &[
     (1, "World Geodesic System 1984"),
@@ -289,7 +288,13 @@ fn edge_bridging<S: Sink>(c: &mut Ctx<S>, value: Buf<'_>) -> Step {
     let (retries, mode, keep) = (value.u8_at(6)?, value.u8_at(7)?, value.u8_at(8)?);
     put!(c, "\n\t    EVB Bridge Status\n\t      RES: ", bridge >> 3, ", BGID: ", bridge >> 2 & 1);
     put!(c, ", RRCAP: ", bridge >> 1 & 1, ", RRCTR: ", bridge & 1);
-    put!(c, "\n\t    EVB Station Status\n\t      RES: ", station >> 4, ", SGID: ", station >> 3 & 1);
+    put!(
+        c,
+        "\n\t    EVB Station Status\n\t      RES: ",
+        station >> 4,
+        ", SGID: ",
+        station >> 3 & 1
+    );
     put!(c, ", RRREQ: ", station >> 2 & 1, ",RRSTAT: ", station & 3);
     put!(c, "\n\t    R: ", retries >> 5, ", RTE: ", retries & 31);
     put!(c, ", EVB Mode: ", EVB_MODES[usize::from(mode >> 6)], " [", mode >> 6, "]");
@@ -307,7 +312,13 @@ fn ieee_8023<S: Sink>(c: &mut Ctx<S>, kind: u8, value: Buf<'_>) -> Step<bool> {
             put!(c, "\n\t    autonegotiation [", Bits(SUPPORT, flags.into(), ", ", "none"));
             put!(c, "] (0x", HexN(flags, 2), ")");
             put!(c, "\n\t    PMD autoneg capability [");
-            put!(c, Bits(PMD, capability.into(), ", ", "unknown"), "] (0x", HexN(capability, 4), ")");
+            put!(
+                c,
+                Bits(PMD, capability.into(), ", ", "unknown"),
+                "] (0x",
+                HexN(capability, 4),
+                ")"
+            );
             put!(c, "\n\t    MAU type ", name_or(MAU, mau.into(), "unknown"));
             put!(c, " (0x", HexN(mau, 4), ")");
         }
@@ -351,7 +362,11 @@ fn tia<S: Sink>(c: &mut Ctx<S>, kind: u8, value: Buf<'_>) -> Step<bool> {
         2 => {
             value.need(8)?;
             let application = value.u8_at(4)?;
-            put!(c, "\n\t    Application type [", name_or(APPLICATIONS, application.into(), "none"));
+            put!(
+                c,
+                "\n\t    Application type [",
+                name_or(APPLICATIONS, application.into(), "none")
+            );
             put!(c, "] (0x", HexN(application, 2), "), Flags [");
             put!(c, Bits(POLICY_FLAGS, value.u8_at(5)?.into(), ", ", "none"), "]");
             let tail = value.be16_at(6)?;

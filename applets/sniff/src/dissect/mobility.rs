@@ -133,8 +133,8 @@ fn options<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
             }
             4 => {
                 c.put("(ni: ");
-                put!(c, "ho=0x", HexN(buf.be16_at(at + 2)?, 4), " co=0x");
-                put!(c, HexN(buf.be16_at(at + 4)?, 4), ")");
+                let (home, care_of) = (buf.be16_at(at + 2)?, buf.be16_at(at + 4)?);
+                put!(c, "ho=0x", HexN(home, 4), " co=0x", HexN(care_of, 4), ")");
             }
             5 => c.put("(auth)"),
             _ => put!(c, "(unknown: type-#", kind, " len=", option_len - 2, ")"),

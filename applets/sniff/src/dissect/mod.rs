@@ -12,35 +12,37 @@ pub mod registry;
 
 mod app;
 mod arp;
+mod bcm_li;
 mod bootp;
+mod cfm;
 mod dhcp6;
 mod dns;
 mod ether;
+mod geonet;
 mod gre;
 mod icmp;
 mod icmp6;
+mod icmp6_node;
 mod igmp;
 mod ip;
 mod ip6;
 mod link;
-mod lldp;
 mod llc;
-mod bcm_li;
-mod cfm;
-mod geonet;
+mod lldp;
+mod lldp_organization;
 mod loopback;
 mod mobility;
+mod ntp;
 mod osi;
+mod quic;
+mod rpki;
+mod rpl;
 mod rtp;
 mod rx;
-mod icmp6_node;
-mod lldp_organization;
-mod ntp;
-mod quic;
-mod rpl;
 mod stp;
 mod tcp;
 mod tcp_options;
+mod timed;
 mod tunnel;
 mod udp;
 
@@ -235,7 +237,7 @@ impl<S: Sink> Ctx<S> {
     }
 
     /// Runs a layer inside a layer.
-    fn nested(&mut self, layer: impl FnOnce(&mut Self) -> Step) -> Step {
+    fn nested<T>(&mut self, layer: impl FnOnce(&mut Self) -> Step<T>) -> Step<T> {
         if self.depth >= MAX_DEPTH {
             return Err(Stop::Limit);
         }

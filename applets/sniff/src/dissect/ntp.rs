@@ -140,8 +140,7 @@ fn difference<S: Sink>(c: &mut Ctx<S>, origin: u64, stamp: u64) {
     if origin == 0 {
         return long(c, stamp);
     }
-    let (sign, size) =
-        if stamp > origin { ("+", stamp - origin) } else { ("-", origin - stamp) };
+    let (sign, size) = if stamp > origin { ("+", stamp - origin) } else { ("-", origin - stamp) };
     put!(c, sign, (size >> 32) as u32, ".", DecN(billionths(size as u32), 9));
 }
 

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use super::ether::Link;
 use super::{Buf, Ctx, Network, Sink, Step};
 use super::{app, arp, bcm_li, bootp, cfm, dhcp6, dns, geonet, gre, icmp, icmp6, igmp, ip, ip6};
-use super::{lldp, loopback, ntp, osi, quic, rx, tcp, tunnel, udp};
+use super::{lldp, loopback, ntp, osi, quic, rpki, rx, tcp, timed, tunnel, udp};
 use crate::text::Names;
 
 /// Dissects the payload of a link layer.
@@ -40,7 +40,7 @@ impl<S: Sink> Registry<S> {
         (0x88cc, |c, b, len, _| lldp::print(c, b, len)),
         (0x9000, |c, b, len, _| loopback::print(c, b, len)),
         (0x8902, |c, b, len, _| cfm::print(c, b, len)),
-        (0x8903, |c, b, len, _| cfm::print(c, b, len)),
+        (0xabcd, |c, b, len, _| cfm::print(c, b, len)),
         (0x8947, geonet::print),
         (0x0707, geonet::print),
         (0xfefe, |c, b, len, _| osi::ethernet(c, b, len)),
@@ -74,6 +74,7 @@ impl<S: Sink> Registry<S> {
         (123, |c, b, len, _| ntp::print(c, b, len)),
         (443, quic::print),
         (514, |c, b, len, _| app::syslog(c, b, len)),
+        (525, |c, b, _, _| timed::print(c, b)),
         (546, |c, b, len, _| dhcp6::print(c, b, len)),
         (547, |c, b, len, _| dhcp6::print(c, b, len)),
         (4789, |c, b, len, _| tunnel::vxlan(c, b, len)),
@@ -81,10 +82,8 @@ impl<S: Sink> Registry<S> {
         (5353, |c, b, len, _| dns::print(c, b, len, dns::Kind::Multicast)),
     ];
 
-    const UDP_RANGES: &'static [(u16, u16, PortDissector<S>)] = &[
-        (7000, 7009, rx::print),
-        (7021, 7021, rx::print),
-    ];
+    const UDP_RANGES: &'static [(u16, u16, PortDissector<S>)] =
+        &[(7000, 7009, rx::print), (7021, 7021, rx::print)];
 
     /// In this order; the first row that either end has wins.
     const TCP_PORTS: &'static [(u16, PortDissector<S>)] = &[
@@ -98,6 +97,7 @@ impl<S: Sink> Registry<S> {
             dns::print_tcp(c, b, len)
         }),
         (80, |c, b, len, _| app::http(c, b, len)),
+        (323, |c, b, len, _| rpki::print(c, b, len)),
         (554, |c, b, len, _| app::rtsp(c, b, len)),
         (587, |c, b, len, _| app::named_text(c, "smtp", ": SMTP: ", b, len)),
         (6379, |c, b, len, _| app::resp(c, b, len)),
@@ -137,9 +137,9 @@ impl<S: Sink> Registry<S> {
     pub fn udp(source: u16, destination: u16) -> Option<PortDissector<S>> {
         by_port(Self::UDP_PORTS, source, destination).or_else(|| {
             let within = |port, low, high| port >= low && port <= high;
-            let row = Self::UDP_RANGES.iter().find(|row| {
-                within(source, row.0, row.1) || within(destination, row.0, row.1)
-            });
+            let row = Self::UDP_RANGES
+                .iter()
+                .find(|row| within(source, row.0, row.1) || within(destination, row.0, row.1));
             row.map(|row| row.2)
         })
     }
@@ -208,7 +208,7 @@ pub const ETHERTYPE_NAMES: Names = &[
     (0xfefe, "OSI"),
     (0x00fe, "GRE-OSI"),
     (0x8902, "CFM"),
-    (0x8903, "CFM (old)"),
+    (0xabcd, "CFM (old)"),
     (0x893a, "IEEE1905.1"),
     (0x88cc, "LLDP"),
     (0x88ca, "TIPC"),

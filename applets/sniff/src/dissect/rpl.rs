@@ -4,12 +4,8 @@ use super::{Buf, Ctx, Sink, Step, Stop, put};
 use crate::text::address::Ip6;
 use crate::text::{HexN, Named, Names};
 
-const MODES: Names = &[
-    (0, "nonstoring"),
-    (1, "storing"),
-    (2, "nonstoring-multicast"),
-    (3, "storing-multicast"),
-];
+const MODES: Names =
+    &[(0, "nonstoring"), (1, "storing"), (2, "nonstoring-multicast"), (3, "storing-multicast")];
 
 const OPTIONS: Names = &[
     (0, "pad1"),

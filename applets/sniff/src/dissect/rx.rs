@@ -6,12 +6,12 @@ use crate::text::{Names, name_or};
 
 const TYPES: Names = &[
     (1, "data"),
-    (2, "busy"),
-    (3, "abort"),
-    (4, "ack"),
-    (5, "challenge"),
-    (6, "response"),
-    (7, "ackall"),
+    (2, "ack"),
+    (3, "busy"),
+    (4, "abort"),
+    (5, "ackall"),
+    (6, "challenge"),
+    (7, "response"),
     (8, "debug"),
     (9, "params"),
     (10, "params"),

@@ -2,7 +2,7 @@
 
 use super::{Buf, Ctx, Sink, Step, Stop, put};
 use crate::text::address::Mac;
-use crate::text::{Bits, DecN, HexBytes, HexN, Names, NamedHex, Put, Visible};
+use crate::text::{Bits, DecN, HexBytes, HexN, NamedHex, Names, Put, Visible};
 
 const PROTOCOLS: Names = &[(0, "802.1d"), (2, "802.1w"), (3, "802.1s"), (4, "802.1aq")];
 const TYPES: Names = &[(0, "Config"), (2, "Rapid STP"), (0x80, "Topology Change")];

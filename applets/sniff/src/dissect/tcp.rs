@@ -97,9 +97,12 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
         return Ok(());
     }
     let data = buf.from(header_len);
-    if flags & RST != 0 && c.verbose() {
-        reset_data(c, data, data_len);
-        return Ok(());
+    if flags & RST != 0 {
+        if c.verbose() {
+            reset_data(c, data, data_len);
+            return Ok(());
+        }
+        return data.need(data_len);
     }
     payload(c, data, data_len, &ports)
 }
@@ -129,7 +132,7 @@ fn too_long<S: Sink>(c: &mut Ctx<S>, header_len: usize, len: usize) -> Step {
 }
 
 fn checksum<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    let computed = pseudo_header(network, 6, len).add(buf.bytes_at(0, len)?).finish();
+    let computed = pseudo_header(network, 6, len).with(buf.bytes_at(0, len)?).finish();
     let found = buf.be16_at(16)?;
     put!(c, ", cksum 0x", HexN(found, 4));
     match computed {

@@ -2,7 +2,9 @@
 
 use super::ip::pseudo_header;
 use super::registry::{Ports, Registry};
-use super::{Buf, Ctx, Field, Network, Payload, Sink, Step, Stop, app, dns, put, quic, rtp, tunnel};
+use super::{
+    Buf, Ctx, Field, Network, Payload, Sink, Step, Stop, app, dns, put, quic, rtp, tunnel,
+};
 use crate::text::HexN;
 use crate::text::address::Address;
 use box_wire::checksum::should_be;
@@ -92,7 +94,7 @@ fn checksum<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, left: usize, network: &Networ
     if !buf.has(len) {
         return Ok(());
     }
-    let computed = pseudo_header(network, 17, len).add(buf.bytes_at(0, len)?).finish();
+    let computed = pseudo_header(network, 17, len).with(buf.bytes_at(0, len)?).finish();
     if computed == 0 {
         c.put("[udp sum ok] ");
     } else {

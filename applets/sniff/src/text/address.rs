@@ -154,7 +154,9 @@ mod tests {
     fn addresses_agree_with_the_standard_library() {
         let mut seed = 1u64;
         for _ in 0..20_000 {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             let v4 = (seed >> 32) as u32;
             assert_eq!(text(Ip4(v4.to_be_bytes())), Ipv4Addr::from(v4).to_string());
             let mut v6 = [0u8; 16];

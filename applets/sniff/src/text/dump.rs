@@ -12,7 +12,7 @@ pub fn hex_and_ascii(out: &mut Vec<u8>, indent: &[u8], bytes: &[u8]) {
     out.reserve(bytes.len().div_ceil(BYTES_PER_LINE) * (indent.len() + 68));
     for (line, part) in bytes.chunks(BYTES_PER_LINE).enumerate() {
         out.extend_from_slice(indent);
-        let mut text = [b' '; 51 + BYTES_PER_LINE];
+        let mut text = [b' '; 50 + BYTES_PER_LINE];
         let digits = offset(&mut text, line * BYTES_PER_LINE);
         if digits > 4 {
             // Beyond 64 KiB the offset is wider than its column.
@@ -20,15 +20,15 @@ pub fn hex_and_ascii(out: &mut Vec<u8>, indent: &[u8], bytes: &[u8]) {
             super::hex(out, (line * BYTES_PER_LINE) as u64, 4);
             out.extend_from_slice(b": ");
         }
-        let text_at = 51;
+        let text_at = 50;
         for (at, byte) in part.iter().enumerate() {
-            let column = 10 + at * 2 + at / 2;
+            let column = 9 + at * 2 + at / 2;
             let [high, low] = hex_pair(*byte);
             text[column] = high;
             text[column + 1] = low;
             text[text_at + at] = if byte.is_ascii_graphic() { *byte } else { b'.' };
         }
-        let from = if digits > 4 { 9 } else { 0 };
+        let from = if digits > 4 { 8 } else { 0 };
         out.extend_from_slice(&text[from..text_at + part.len()]);
     }
 }
@@ -38,7 +38,7 @@ pub fn hex_only(out: &mut Vec<u8>, indent: &[u8], bytes: &[u8]) {
     out.reserve(bytes.len().div_ceil(BYTES_PER_LINE) * (indent.len() + 50));
     for (line, part) in bytes.chunks(BYTES_PER_LINE).enumerate() {
         out.extend_from_slice(indent);
-        let mut text = [b' '; 50];
+        let mut text = [b' '; 49];
         let digits = offset(&mut text, line * BYTES_PER_LINE);
         if digits > 4 {
             out.extend_from_slice(b"0x");
@@ -47,13 +47,13 @@ pub fn hex_only(out: &mut Vec<u8>, indent: &[u8], bytes: &[u8]) {
         }
         let mut end = 9;
         for (at, byte) in part.iter().enumerate() {
-            let column = 10 + at * 2 + at / 2;
+            let column = 9 + at * 2 + at / 2;
             let [high, low] = hex_pair(*byte);
             text[column] = high;
             text[column + 1] = low;
             end = column + 2;
         }
-        let from = if digits > 4 { 9 } else { 0 };
+        let from = if digits > 4 { 8 } else { 0 };
         out.extend_from_slice(&text[from..end]);
     }
 }
@@ -77,12 +77,11 @@ pub fn ascii(out: &mut Vec<u8>, bytes: &[u8]) {
     out.reserve(bytes.len());
     for (at, byte) in bytes.iter().enumerate() {
         match *byte {
-            // A carriage return is shown as a dot unless a line feed follows: then it goes away.
-            b'\r' => {
-                if bytes.get(at + 1) != Some(&b'\n') {
-                    out.push(b'.');
-                }
-            }
+            // A carriage return goes away at the end of a line and of the packet.
+            b'\r' => match bytes.get(at + 1) {
+                None | Some(b'\n') => {}
+                Some(_) => out.push(b'.'),
+            },
             b'\t' | b'\n' | b' '..0x7f => out.push(*byte),
             _ => out.push(b'.'),
         }

@@ -149,7 +149,8 @@ impl Writer {
         };
         out.push(if earlier { b'-' } else { b' ' });
         let of_day = seconds.rem_euclid(86_400) as u32;
-        (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2)).put(out);
+        (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2))
+            .put(out);
         self.fraction(out, fraction);
         if self.form == Form::SincePrevious {
             self.reference = Some(stamp);
@@ -170,7 +171,8 @@ pub fn put_utc(out: &mut Vec<u8>, second: i64) {
     let of_day = second.rem_euclid(86_400) as u64;
     year_text(out, year);
     ("-", DecN(month as u64, 2), "-", DecN(day as u64, 2), "T").put(out);
-    (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2), "Z").put(out);
+    (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2), "Z")
+        .put(out);
 }
 
 #[cfg(test)]

@@ -264,7 +264,8 @@ impl Change {
             Day::Zero(day) => first + day,
             Day::Month(month, week, weekday) => {
                 let start = days(year, month, 1);
-                let next = if month == 12 { days(year + 1, 1, 1) } else { days(year, month + 1, 1) };
+                let next =
+                    if month == 12 { days(year + 1, 1, 1) } else { days(year, month + 1, 1) };
                 // 1 January 1970 was a Thursday.
                 let ahead = (weekday - (start + 4)).rem_euclid(7);
                 let mut day = start + ahead + 7 * (week - 1);

@@ -1,0 +1,354 @@
+//! A request on its way: checks, locks, the command, what follows from it.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use box_wire::resp::{Args, push_request};
+
+use super::keys::{self, Scope};
+use super::reply::Out;
+use super::table::{self, Command, Found, flag};
+use super::{Ctx, Error, blocking};
+use crate::config::Config;
+use crate::server::Server;
+use crate::server::session::{Queued, Replies, Session};
+use crate::store::shard::{Place, View};
+
+/// What a worker executes with.
+pub struct Executor<'a> {
+    /// The server.
+    pub server: &'static Server,
+    /// The configuration at the start of the turn.
+    pub config: &'a Config,
+    /// The worker's number.
+    pub worker: usize,
+    /// Unix time at the start of the turn, in ms.
+    pub base_ms: i64,
+    /// The moment of `base_ms`.
+    pub base: Instant,
+    /// The moment at which the command before has ended.
+    pub last: Instant,
+    /// Whether files are being loaded: nothing is refused or logged.
+    pub loading: bool,
+}
+
+impl Executor<'_> {
+    fn now_ms(&self) -> i64 {
+        self.base_ms + self.last.duration_since(self.base).as_millis() as i64
+    }
+}
+
+/// Executes a request, or queues it, or refuses it; the reply goes to `out`.
+pub fn execute(ex: &mut Executor<'_>, session: &mut Session, args: Args<'_>, out: &mut Out) {
+    let mark = out.bytes.len();
+    let command = check(ex, session, args);
+    match command {
+        Ok((number, command)) if queues(session, command) => {
+            if let Some(multi) = &mut session.multi {
+                multi.queue.push(Queued::new(command, args));
+                session.info.queued.fetch_add(1, Ordering::Relaxed);
+            }
+            session.info.command.store(number + 1, Ordering::Relaxed);
+            out.raw(b"+QUEUED\r\n");
+        }
+        Ok((number, command)) => call(ex, session, number, command, args, out),
+        Err((number, error)) => refuse(ex, session, number, args, &error, out),
+    }
+    match session.replies {
+        Replies::On => {}
+        Replies::SkipNext => session.replies = Replies::Skip,
+        Replies::Skip => {
+            out.bytes.truncate(mark);
+            session.replies = Replies::On;
+        }
+        Replies::Off => out.bytes.truncate(mark),
+    }
+}
+
+fn queues(session: &Session, command: &Command) -> bool {
+    session.multi.is_some()
+        && !matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+}
+
+fn refuse(
+    ex: &Executor<'_>,
+    session: &mut Session,
+    number: Option<usize>,
+    args: Args<'_>,
+    error: &Error,
+    out: &mut Out,
+) {
+    let stats = ex.server.stats(ex.worker);
+    stats.errors.add(1);
+    ex.server.count_error(error);
+    if let Some(number) = number {
+        stats.by_command[number].rejected.add(1);
+    }
+    let is_exec = args.at(0).eq_ignore_ascii_case(b"exec");
+    if let Some(multi) = &mut session.multi {
+        multi.broken = true;
+    }
+    if is_exec && session.multi.is_some() {
+        super::transaction::end(session);
+        super::transaction::unwatch_all(ex.server, session);
+        let text = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
+        let text = String::from_utf8_lossy(text);
+        let text = format!("EXECABORT Transaction discarded because of: {text}");
+        return out.error(&Error::made(text));
+    }
+    out.error(error);
+}
+
+type Checked = Result<(usize, &'static Command), (Option<usize>, Error)>;
+
+fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
+    let number = match table::lookup(args.at(0), args.get(1)) {
+        Found::Row(number) => number,
+        Found::NoSub(_) => return Err((None, unknown_sub(args))),
+        Found::Nothing => return Err((None, unknown(args))),
+    };
+    let command = table::rows()[number].command;
+    let refuse = |error| Err((Some(number), error));
+    if !command.takes(args.len()) || (!command.subs.is_empty() && args.len() == 1 && command.name != "command") {
+        let name = table::full_name(number);
+        return refuse(Error::made(format!("ERR wrong number of arguments for '{name}' command")));
+    }
+    if ex.loading {
+        return Ok((number, command));
+    }
+    if !session.authenticated && !command.is(flag::NO_AUTH) {
+        return refuse(Error::fixed("NOAUTH Authentication required."));
+    }
+    if session.multi.is_some() && command.is(flag::NO_MULTI) {
+        return refuse(Error::fixed("ERR Command not allowed inside a transaction"));
+    }
+    if session.only_listens() && !may_while_listening(command.name) {
+        let name = table::full_name(number);
+        return refuse(Error::made(format!(
+            "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
+             RESET are allowed in this context"
+        )));
+    }
+    if ex.server.hot.maxmemory.load(Ordering::Relaxed) > 0 {
+        let now = ex.now_ms();
+        let full = !ex.server.make_room(ex.worker, now, ex.config.samples);
+        let exec_denies = || command.name == "exec" && session.multi.as_ref().is_some_and(|multi| {
+            multi.queue.iter().any(|queued| queued.command.is(flag::DENYOOM))
+        });
+        if full && (command.is(flag::DENYOOM) || exec_denies()) {
+            return refuse(Error::fixed(
+                "OOM command not allowed when used memory > 'maxmemory'.",
+            ));
+        }
+    }
+    if command.is(flag::WRITE) && ex.server.refuses_writes(ex.config) {
+        return refuse(if ex.server.log.has_failed() {
+            Error::fixed("MISCONF Errors writing to the AOF file: No space left on device")
+        } else {
+            Error::fixed(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
+                 persist to disk. Commands that may modify the data set are disabled, because this \
+                 instance is configured to report errors during writes if RDB snapshotting fails \
+                 (stop-writes-on-bgsave-error option). Please check the Redis logs for details \
+                 about the RDB error.",
+            )
+        });
+    }
+    Ok((number, command))
+}
+
+fn may_while_listening(name: &str) -> bool {
+    matches!(
+        name,
+        "subscribe" | "unsubscribe" | "psubscribe" | "punsubscribe" | "ssubscribe"
+            | "sunsubscribe" | "ping" | "quit" | "reset"
+    )
+}
+
+fn unknown(args: Args<'_>) -> Error {
+    let short = |text: &[u8]| text[..text.len().min(128)].to_vec();
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend(short(args.at(0)));
+    text.extend_from_slice(b"', with args beginning with: ");
+    let start = text.len();
+    for arg in args.from(1).iter() {
+        if text.len() - start >= 128 {
+            break;
+        }
+        let room = 128 - (text.len() - start);
+        text.push(b'\'');
+        text.extend_from_slice(&arg[..arg.len().min(room)]);
+        text.extend_from_slice(b"' ");
+    }
+    Error(text.into())
+}
+
+fn unknown_sub(args: Args<'_>) -> Error {
+    let mut text = b"ERR unknown subcommand '".to_vec();
+    let sub = args.at(1);
+    text.extend_from_slice(&sub[..sub.len().min(128)]);
+    text.extend_from_slice(b"'. Try ");
+    text.extend(args.at(0).to_ascii_uppercase());
+    text.extend_from_slice(b" HELP.");
+    Error(text.into())
+}
+
+/// Locks what a request declares.
+fn lock<'s>(
+    server: &'s Server,
+    session: &Session,
+    command: &'static Command,
+    args: Args<'_>,
+) -> (View<'s>, Option<(*const u8, usize, Place)>) {
+    if matches!(command.name, "exec" | "discard" | "unwatch") {
+        return (lock_transaction(server, session, command.name == "exec"), None);
+    }
+    match keys::scope(command, args) {
+        Scope::Nothing => (server.keyspace.lock(&[]), None),
+        Scope::World => (server.keyspace.lock_all(), None),
+        Scope::Keys => {
+            // One key at the first place is what nearly all commands have.
+            if let ((1, 1, _), [_]) = (command.keys, command.specs) {
+                let key = args.at(1);
+                let place = Place::of(key);
+                return (server.keyspace.lock(&[place]), Some((key.as_ptr(), key.len(), place)));
+            }
+            let mut places = Vec::new();
+            keys::each(command, args, |key| places.push(Place::of(args.at(key.at))));
+            (server.keyspace.lock(&places), None)
+        }
+    }
+}
+
+fn lock_transaction<'s>(server: &'s Server, session: &Session, exec: bool) -> View<'s> {
+    let mut places: Vec<Place> =
+        session.watch.keys.iter().map(|(_, key)| Place::of(key)).collect();
+    let queue = session.multi.iter().filter(|_| exec).flat_map(|multi| &multi.queue);
+    for queued in queue {
+        let args = queued.args();
+        match keys::scope(queued.command, args) {
+            Scope::World => return server.keyspace.lock_all(),
+            Scope::Nothing if keys::looks_at_shards(queued.command) => {
+                return server.keyspace.lock_all();
+            }
+            Scope::Nothing => {}
+            Scope::Keys => {
+                keys::each(queued.command, args, |key| places.push(Place::of(args.at(key.at))));
+            }
+        }
+    }
+    server.keyspace.lock(&places)
+}
+
+fn call(
+    ex: &mut Executor<'_>,
+    session: &mut Session,
+    number: usize,
+    command: &'static Command,
+    args: Args<'_>,
+    out: &mut Out,
+) {
+    let now = ex.now_ms();
+    if ex.server.hot.monitors.load(Ordering::Relaxed) > 0 && !command.is(flag::SKIP_MONITOR) {
+        ex.server.feed_monitors(session, args);
+    }
+    session.info.command.store(number + 1, Ordering::Relaxed);
+    let (mut view, last) = lock(ex.server, session, command, args);
+    if command.is(flag::WRITE) || matches!(command.name, "exec" | "debug") {
+        view.before_change();
+    }
+    let mut db = ex.server.db_of(view, ex.worker, session.db, now);
+    db.last = last;
+    db.no_touch = session.no_touch;
+    let session_now = &mut *session;
+    let mut ctx =
+        Ctx { server: ex.server, config: ex.config, session: session_now, db, out, in_exec: false };
+    let result = (command.run)(&mut ctx, args);
+    let failed = result.is_err();
+    if let Err(error) = result {
+        ex.server.stats(ex.worker).errors.add(1);
+        ex.server.count_error(&error);
+        ctx.out.error(&error);
+    }
+    commit(ex, &mut ctx.db, args);
+    let ready = std::mem::take(&mut ctx.db.effects.ready);
+    let events = std::mem::take(&mut ctx.db.effects.events);
+    // The shards are free from here on.
+    drop(ctx);
+    if !events.is_empty() {
+        ex.server.publish_events(events);
+    }
+    if !ready.is_empty() {
+        blocking::serve(ex.server, ex.worker, now, ready);
+    }
+    count(ex, session, number, command, args, failed);
+}
+
+fn commit(ex: &Executor<'_>, db: &mut super::db::Db<'_>, args: Args<'_>) {
+    if db.effects.dirty == 0 && db.effects.instead.is_empty() {
+        return;
+    }
+    if ex.server.log.is_on() && !db.effects.not_verbatim && db.effects.dirty > 0 {
+        let mut request = Vec::new();
+        push_request(&mut request, args.iter());
+        ex.server.commit(db, &request);
+    } else {
+        ex.server.commit(db, &[]);
+    }
+}
+
+fn count(
+    ex: &mut Executor<'_>,
+    session: &Session,
+    number: usize,
+    command: &Command,
+    args: Args<'_>,
+    failed: bool,
+) {
+    let end = Instant::now();
+    let took = end.duration_since(ex.last);
+    ex.last = end;
+    let stats = ex.server.stats(ex.worker);
+    stats.commands.add(1);
+    let of = &stats.by_command[number];
+    of.calls.add(1);
+    of.ns.add(took.as_nanos() as u64);
+    if failed {
+        of.failed.add(1);
+    }
+    let slow = ex.server.hot.slow_us.load(Ordering::Relaxed);
+    let us = took.as_micros() as i64;
+    if slow >= 0 && us >= slow && !command.is(flag::SKIP_SLOWLOG) && session.blocked.is_none() {
+        let client = (session.info.addr.clone(), session.info.name());
+        let mut log = ex.server.slowlog.lock().unwrap_or_else(PoisonError::into_inner);
+        log.add(args, us as u64, ex.now_ms() / 1000, client, ex.config.slowlog_max_len);
+    }
+}
+
+/// Runs a queued request inside EXEC, on the locks that EXEC holds.
+pub fn run_in_exec(
+    ctx: &mut Ctx<'_>,
+    command: &'static Command,
+    args: Args<'_>,
+    log: &mut Vec<(u32, Vec<u8>)>,
+) {
+    if ctx.server.hot.monitors.load(Ordering::Relaxed) > 0 && !command.is(flag::SKIP_MONITOR) {
+        ctx.server.feed_monitors(ctx.session, args);
+    }
+    let dirty = std::mem::take(&mut ctx.db.effects.dirty);
+    ctx.db.effects.not_verbatim = false;
+    if let Err(error) = (command.run)(ctx, args) {
+        ctx.server.count_error(&error);
+        ctx.out.error(&error);
+    }
+    let instead = std::mem::take(&mut ctx.db.effects.instead);
+    if !instead.is_empty() {
+        log.extend(instead);
+    } else if ctx.db.effects.dirty > 0 && !ctx.db.effects.not_verbatim {
+        let mut request = Vec::new();
+        push_request(&mut request, args.iter());
+        log.push((ctx.db.id, request));
+    }
+    ctx.db.effects.dirty += dirty;
+}

@@ -1,0 +1,200 @@
+//! All clients, as `CLIENT LIST` shows them and `CLIENT KILL` finds them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::cmd::table;
+
+/// Flags of a client.
+pub mod flag {
+    #![allow(missing_docs, reason = "the letters of CLIENT LIST say it")]
+    pub const MULTI: u32 = 1;
+    pub const BLOCKED: u32 = 1 << 1;
+    pub const MONITOR: u32 = 1 << 2;
+    pub const PUBSUB: u32 = 1 << 3;
+    pub const NO_EVICT: u32 = 1 << 4;
+    pub const UNIX: u32 = 1 << 5;
+    pub const CLOSING: u32 = 1 << 6;
+    pub const NO_TOUCH: u32 = 1 << 7;
+}
+
+/// What others may see of a client. Its worker writes, anybody reads.
+#[derive(Default)]
+pub struct ClientInfo {
+    /// Its number, never used again.
+    pub id: u64,
+    /// Its address.
+    pub addr: String,
+    /// The address it has reached.
+    pub laddr: String,
+    /// Its descriptor.
+    pub fd: i32,
+    /// Its worker's number.
+    pub worker: usize,
+    /// Unix time of its connection, in ms.
+    pub created_ms: i64,
+    /// Unix time of its last request, in ms.
+    pub used_ms: AtomicI64,
+    /// The number of its last command in the table, plus one.
+    pub command: AtomicUsize,
+    /// The selected database.
+    pub db: AtomicU32,
+    /// What it is at.
+    pub flags: AtomicU32,
+    /// Channels, patterns, shard channels.
+    pub subscriptions: [AtomicU32; 3],
+    /// Requests in its transaction, plus one; 0 without one.
+    pub queued: AtomicU32,
+    /// Bytes read and not executed.
+    pub query_bytes: AtomicUsize,
+    /// Bytes of replies not written.
+    pub reply_bytes: AtomicUsize,
+    /// 2 or 3.
+    pub resp: AtomicU32,
+    /// Its name.
+    pub name: Mutex<String>,
+    /// Name and version of its library.
+    pub library: Mutex<(String, String)>,
+    /// Whom it has authenticated as.
+    pub user: Mutex<String>,
+    /// Replies it has got so far, in bytes.
+    pub written: AtomicU64,
+}
+
+fn text(field: &Mutex<String>) -> String {
+    field.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+impl ClientInfo {
+    /// Sets or clears a flag.
+    pub fn set_flag(&self, flag: u32, on: bool) {
+        if on {
+            self.flags.fetch_or(flag, Ordering::Relaxed);
+        } else {
+            self.flags.fetch_and(!flag, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a flag is set.
+    pub fn has_flag(&self, flag: u32) -> bool {
+        self.flags.load(Ordering::Relaxed) & flag != 0
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        text(&self.name)
+    }
+
+    /// `normal` or `pubsub`.
+    pub fn kind(&self) -> &'static str {
+        if self.has_flag(flag::PUBSUB) { "pubsub" } else { "normal" }
+    }
+
+    /// The letters of its flags.
+    pub fn letters(&self) -> String {
+        let letters = [
+            (flag::MONITOR, 'O'),
+            (flag::PUBSUB, 'P'),
+            (flag::MULTI, 'x'),
+            (flag::BLOCKED, 'b'),
+            (flag::CLOSING, 'c'),
+            (flag::UNIX, 'U'),
+            (flag::NO_EVICT, 'e'),
+            (flag::NO_TOUCH, 'T'),
+        ];
+        let shown: String =
+            letters.iter().filter(|(flag, _)| self.has_flag(*flag)).map(|(_, c)| *c).collect();
+        if shown.is_empty() { "N".into() } else { shown }
+    }
+
+    /// Its line of CLIENT LIST.
+    pub fn line(&self, now_ms: i64) -> String {
+        let load = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
+        let query = self.query_bytes.load(Ordering::Relaxed);
+        let reply = self.reply_bytes.load(Ordering::Relaxed);
+        let command = self.command.load(Ordering::Relaxed).checked_sub(1);
+        let command = command.map_or("NULL", table::full_name);
+        format!(
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
+             ssub={} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={} \
+             oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 resp={}",
+            self.id,
+            self.addr,
+            self.laddr,
+            self.fd,
+            self.name(),
+            (now_ms - self.created_ms) / 1000,
+            (now_ms - self.used_ms.load(Ordering::Relaxed)) / 1000,
+            self.letters(),
+            load(&self.db),
+            load(&self.subscriptions[0]),
+            load(&self.subscriptions[1]),
+            load(&self.subscriptions[2]),
+            i64::from(load(&self.queued)) - 1,
+            query,
+            0,
+            0,
+            0,
+            1024,
+            0,
+            reply,
+            0,
+            reply,
+            query + reply + 1024,
+            "r",
+            command,
+            text(&self.user),
+            load(&self.resp),
+        )
+    }
+}
+
+/// All clients by number.
+#[derive(Default)]
+pub struct Clients {
+    next: AtomicU64,
+    all: Mutex<BTreeMap<u64, Arc<ClientInfo>>>,
+    count: AtomicUsize,
+    /// How many are blocked.
+    pub blocked: AtomicUsize,
+}
+
+impl Clients {
+    fn map(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Arc<ClientInfo>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a new client.
+    pub fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Adds one.
+    pub fn add(&self, info: &Arc<ClientInfo>) {
+        self.map().insert(info.id, info.clone());
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Removes one.
+    pub fn remove(&self, id: u64) {
+        if self.map().remove(&id).is_some() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The one with this number.
+    pub fn get(&self, id: u64) -> Option<Arc<ClientInfo>> {
+        self.map().get(&id).cloned()
+    }
+
+    /// All, by number.
+    pub fn all(&self) -> Vec<Arc<ClientInfo>> {
+        self.map().values().cloned().collect()
+    }
+}

@@ -1,0 +1,181 @@
+//! What the server knows of a client that only its worker needs.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use box_wire::resp::Args;
+
+use super::blocked::Waiter;
+use super::clients::ClientInfo;
+use crate::cmd::table::Command;
+use crate::store::shard::WatchFlag;
+
+/// A request that waits for EXEC.
+pub struct Queued {
+    /// The command.
+    pub command: &'static Command,
+    bytes: Vec<u8>,
+    ranges: Vec<Range<usize>>,
+}
+
+impl Queued {
+    /// Keeps a request.
+    pub fn new(command: &'static Command, args: Args<'_>) -> Queued {
+        let mut queued = Queued { command, bytes: Vec::new(), ranges: Vec::new() };
+        for arg in args.iter() {
+            let start = queued.bytes.len();
+            queued.bytes.extend_from_slice(arg);
+            queued.ranges.push(start..queued.bytes.len());
+        }
+        queued
+    }
+
+    /// Its arguments.
+    pub fn args(&self) -> Args<'_> {
+        Args::new(&self.bytes, &self.ranges)
+    }
+}
+
+/// A transaction that has been begun.
+#[derive(Default)]
+pub struct Multi {
+    /// What is to be executed.
+    pub queue: Vec<Queued>,
+    /// Whether a request was refused, so that EXEC will be.
+    pub broken: bool,
+}
+
+/// Which replies a client wants (`CLIENT REPLY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Replies {
+    /// All.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// All but that of the next command.
+    SkipNext,
+    /// Not that of this command.
+    Skip,
+}
+
+/// What is done once a command has given its locks back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// Save in the background.
+    Save,
+    /// Rewrite the append-only file in the background.
+    Rewrite,
+    /// End the server: saving as wished, or as configured without a wish.
+    Shutdown {
+        /// Whether to save.
+        wish: Option<bool>,
+        /// Whether to end even if saving fails.
+        force: bool,
+    },
+    /// Load the append-only file again.
+    LoadAof,
+}
+
+/// What a client watches.
+#[derive(Default)]
+pub struct Watch {
+    /// Set by whoever changes one of the keys.
+    pub flag: Option<WatchFlag>,
+    /// The keys with their databases.
+    pub keys: Vec<(u32, Vec<u8>)>,
+    /// Keys that had expired already when they were put under watch.
+    pub expired: bool,
+}
+
+impl Watch {
+    /// Whether a key has been changed.
+    pub fn is_dirty(&self) -> bool {
+        self.flag.as_ref().is_some_and(|flag| flag.load(Ordering::Acquire))
+    }
+
+    /// The flag, made when it is needed first.
+    pub fn flag(&mut self) -> WatchFlag {
+        self.flag.get_or_insert_with(|| Arc::new(AtomicBool::new(false))).clone()
+    }
+}
+
+/// The state of a connection.
+pub struct Session {
+    /// What others may see of it.
+    pub info: Arc<ClientInfo>,
+    /// Its worker's number.
+    pub worker: usize,
+    /// The selected database.
+    pub db: u32,
+    /// Whether it speaks RESP3.
+    pub resp3: bool,
+    /// Whether it has authenticated, or need not.
+    pub authenticated: bool,
+    /// Its transaction, if one has been begun.
+    pub multi: Option<Multi>,
+    /// The keys it watches.
+    pub watch: Watch,
+    /// Channels it listens to.
+    pub channels: BTreeSet<Vec<u8>>,
+    /// Patterns it listens to.
+    pub patterns: BTreeSet<Vec<u8>>,
+    /// Shard channels it listens to.
+    pub shard_channels: BTreeSet<Vec<u8>>,
+    /// Which replies it wants.
+    pub replies: Replies,
+    /// What it waits for.
+    pub blocked: Option<Arc<Waiter>>,
+    /// Whether the connection ends once its replies are written.
+    pub closing: bool,
+    /// What is to be done once its command has ended.
+    pub after: Option<After>,
+    /// Whether it sees every command that is executed.
+    pub monitor: bool,
+    /// Whether its reads do not renew the clocks of keys.
+    pub no_touch: bool,
+    /// Whether the peer is on this machine by address, as `protected-mode` asks.
+    pub local: bool,
+}
+
+impl Session {
+    /// That of a new connection.
+    pub fn new(info: Arc<ClientInfo>, worker: usize, authenticated: bool, local: bool) -> Session {
+        Session {
+            info,
+            worker,
+            db: 0,
+            resp3: false,
+            authenticated,
+            multi: None,
+            watch: Watch::default(),
+            channels: BTreeSet::new(),
+            patterns: BTreeSet::new(),
+            shard_channels: BTreeSet::new(),
+            replies: Replies::On,
+            blocked: None,
+            closing: false,
+            after: None,
+            monitor: false,
+            no_touch: false,
+            local,
+        }
+    }
+
+    /// The client's number.
+    pub fn id(&self) -> u64 {
+        self.info.id
+    }
+
+    /// How many channels and patterns it listens to.
+    pub fn subscriptions(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+
+    /// Whether it may only listen: a RESP2 client with subscriptions.
+    pub fn only_listens(&self) -> bool {
+        !self.resp3 && self.subscriptions() + self.shard_channels.len() > 0
+    }
+}

@@ -1,0 +1,604 @@
+//! A worker: one thread, one epoll instance, its own connections. It reads, parses and executes in
+//! place; what it has to say to connections of others goes through their mailboxes.
+//!
+//! A turn: wait; read and execute everything that has come; take the mailbox; write the log (and
+//! bring it to disk where asked for); write replies. Replies leave at the end of the turn, so that a
+//! pipeline costs one write, and the log of many clients one fdatasync.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use box_sys::epoll::{Epoll, Events, Interest};
+use box_wire::resp::{Limits, RequestParser, Step};
+
+use super::Server;
+use super::clients::{ClientInfo, flag};
+use super::mailbox::{Mailbox, Message, Stream};
+use super::session::{After, Session};
+use crate::cmd::dispatch::{Executor, execute};
+use crate::cmd::reply::Out;
+use crate::cmd::{Error, blocking, pubsub, transaction};
+use crate::config::Config;
+
+/// The bell's token; those of listeners are below it.
+const BELL: u64 = 15;
+/// The token of signals.
+pub const SIGNALS: u64 = 14;
+/// Connections' tokens begin here: their client's number above it.
+const FIRST: u64 = 16;
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 16 * 1024;
+/// Replies of this size are written before the turn ends.
+const WRITE_EARLY: usize = 1 << 20;
+/// Room that a quiet connection keeps.
+const KEEP_BYTES: usize = 16 * 1024;
+/// How often a worker looks after its connections.
+const CARE: Duration = Duration::from_millis(100);
+
+impl Read for &Stream {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&mut &*stream).read(buf),
+            Stream::Unix(stream) => (&mut &*stream).read(buf),
+        }
+    }
+}
+
+impl Write for &Stream {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&mut &*stream).write(buf),
+            Stream::Unix(stream) => (&mut &*stream).write(buf),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// A connection.
+struct Conn {
+    stream: Stream,
+    session: Session,
+    parser: RequestParser,
+    query: Vec<u8>,
+    /// Bytes of `query` that are valid.
+    filled: usize,
+    /// Where the request that is being read begins.
+    start: usize,
+    out: Out,
+    written: usize,
+    wants_write: bool,
+    /// In the list of those whose replies are to be written.
+    listed: bool,
+    /// The peer will send nothing more.
+    ended: bool,
+}
+
+/// A worker.
+pub struct Worker {
+    server: &'static Server,
+    number: usize,
+    epoll: Epoll,
+    mailbox: Arc<Mailbox>,
+    conns: HashMap<u64, Box<Conn>>,
+    to_write: Vec<u64>,
+    deadlines: BTreeSet<(i64, u64)>,
+    config: Arc<Config>,
+    config_version: u64,
+    paused: Vec<u64>,
+    last_care: Instant,
+    /// What only the first worker does.
+    chief: Option<super::start::Chief>,
+}
+
+impl Worker {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// The limits of open files are reached.
+    pub fn new(
+        server: &'static Server,
+        number: usize,
+        mailbox: Arc<Mailbox>,
+        chief: Option<super::start::Chief>,
+    ) -> io::Result<Worker> {
+        let epoll = Epoll::new()?;
+        epoll.add(&mailbox.bell, BELL, Interest::READ)?;
+        if let Some(chief) = &chief {
+            chief.watch(&epoll)?;
+        }
+        Ok(Worker {
+            server,
+            number,
+            epoll,
+            mailbox,
+            conns: HashMap::new(),
+            to_write: Vec::new(),
+            deadlines: BTreeSet::new(),
+            config: server.config(),
+            config_version: server.config_version(),
+            paused: Vec::new(),
+            last_care: Instant::now(),
+            chief,
+        })
+    }
+
+    /// Works until the server ends.
+    pub fn run(mut self) {
+        let mut events = Events::with_room(256);
+        while !self.server.ending.load(Ordering::Acquire) {
+            let timeout = self.wait_for();
+            if timeout.is_zero() || self.mailbox.may_sleep() {
+                if self.epoll.wait(&mut events, Some(timeout)).is_err() {
+                    return;
+                }
+                self.mailbox.awake();
+            }
+            self.turn(&events);
+        }
+        self.flush();
+    }
+
+    fn wait_for(&self) -> Duration {
+        let mut wait = CARE.saturating_sub(self.last_care.elapsed());
+        if let Some((at, _)) = self.deadlines.first() {
+            let ms = (at - self.server.now_ms()).max(0) as u64;
+            wait = wait.min(Duration::from_millis(ms));
+        }
+        wait
+    }
+
+    fn turn(&mut self, events: &Events) {
+        self.server.stats(self.number).turns.add(1);
+        if self.config_version != self.server.config_version() {
+            self.config_version = self.server.config_version();
+            self.config = self.server.config();
+        }
+        let now = Instant::now();
+        let config = self.config.clone();
+        let mut ex = Executor {
+            server: self.server,
+            config: &config,
+            worker: self.number,
+            base_ms: self.server.now_ms(),
+            base: now,
+            last: now,
+            loading: false,
+        };
+        for (token, ready) in events.iter() {
+            match token {
+                BELL => self.mailbox.bell.silence(),
+                SIGNALS => self.signal(),
+                listener if listener < SIGNALS => self.accept(listener as usize),
+                token => self.ready(&mut ex, token - FIRST, ready),
+            }
+        }
+        self.mail(&mut ex);
+        self.expire_waits(&mut ex);
+        if self.last_care.elapsed() >= CARE {
+            self.last_care = Instant::now();
+            self.care(&mut ex);
+        }
+        self.flush();
+    }
+
+    fn signal(&mut self) {
+        if let Some(signal) = self.chief.as_ref().and_then(super::start::Chief::signal) {
+            self.server.shut_down_by(signal);
+        }
+    }
+
+    fn accept(&mut self, listener: usize) {
+        // A turn takes in so many at most, as others wait too.
+        for _ in 0..1000 {
+            let Some(stream) = self.chief.as_ref().and_then(|chief| chief.accept(listener)) else {
+                return;
+            };
+            let workers = self.chief.as_ref().map_or(1, |chief| chief.workers);
+            let worker = (self.server.clients.next_id() as usize) % workers;
+            if worker == self.number {
+                self.take_in(stream);
+            } else {
+                self.server.post(worker, Message::Connection(stream));
+            }
+        }
+    }
+
+    fn take_in(&mut self, stream: Stream) {
+        let stats = self.server.stats(self.number);
+        if self.server.clients.len() >= self.config.maxclients {
+            stats.rejected.add(1);
+            let _ = (&stream).write_all(b"-ERR max number of clients reached\r\n");
+            return;
+        }
+        let (addr, laddr, unix, local) = match &stream {
+            Stream::Tcp(tcp) => {
+                let _ = tcp.set_nodelay(true);
+                let peer = tcp.peer_addr();
+                let local = peer.as_ref().is_ok_and(|addr| addr.ip().to_canonical().is_loopback());
+                let text = |addr: io::Result<std::net::SocketAddr>| {
+                    addr.map(|addr| addr.to_string()).unwrap_or_default()
+                };
+                (text(peer), text(tcp.local_addr()), false, local)
+            }
+            Stream::Unix(_) => {
+                let path = format!("{}:0", self.config.get("unixsocket"));
+                (path.clone(), path, true, true)
+            }
+        };
+        let open = self.config.requirepass.is_empty();
+        if !local && open && self.config.is_on("protected-mode") && self.config.get("bind") == "* -::*" {
+            let _ = (&stream).write_all(
+                b"-DENIED Redis is running in protected mode because protected mode is enabled and \
+                  no password is set for the default user. In this mode connections are only \
+                  accepted from the loopback interface. Set a password, bind an address, or set \
+                  protected-mode to no.\r\n",
+            );
+            stats.rejected.add(1);
+            return;
+        }
+        let now = self.server.now_ms();
+        let info = Arc::new(ClientInfo {
+            id: self.server.clients.next_id(),
+            addr,
+            laddr,
+            fd: stream.as_fd().as_raw_fd(),
+            worker: self.number,
+            created_ms: now,
+            ..ClientInfo::default()
+        });
+        info.used_ms.store(now, Ordering::Relaxed);
+        info.resp.store(2, Ordering::Relaxed);
+        "default".clone_into(&mut info.user.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        info.set_flag(flag::UNIX, unix);
+        let id = info.id;
+        if self.epoll.add(&stream, id + FIRST, Interest::READ).is_err() {
+            return;
+        }
+        stats.connections.add(1);
+        self.server.clients.add(&info);
+        let session = Session::new(info, self.number, open, local);
+        let conn = Conn {
+            stream,
+            session,
+            parser: RequestParser::default(),
+            query: Vec::new(),
+            filled: 0,
+            start: 0,
+            out: Out::default(),
+            written: 0,
+            wants_write: false,
+            listed: false,
+            ended: false,
+        };
+        self.conns.insert(id, Box::new(conn));
+    }
+
+    fn ready(&mut self, ex: &mut Executor<'_>, id: u64, ready: Interest) {
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if ready.is_writable() && conn.wants_write {
+            self.list(id);
+        }
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if ready.is_readable() && !conn.session.closing {
+            let stats = self.server.stats(self.number);
+            match conn.read() {
+                Ok(0) => conn.ended = true,
+                Ok(count) => {
+                    stats.read_bytes.add(count as u64);
+                    stats.reads.add(1);
+                    conn.session.info.used_ms.store(ex.base_ms, Ordering::Relaxed);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => conn.ended = true,
+            }
+            if conn.ended {
+                return self.close(id);
+            }
+            self.process(ex, id);
+        }
+    }
+
+    /// Executes all whole requests of a connection.
+    fn process(&mut self, ex: &mut Executor<'_>, id: u64) {
+        let Some(mut conn) = self.conns.remove(&id) else { return };
+        let mut query = std::mem::take(&mut conn.query);
+        ex.last = Instant::now();
+        while !conn.session.closing && conn.session.blocked.is_none() {
+            if self.is_paused(ex, &conn.session) {
+                self.paused.push(id);
+                break;
+            }
+            let limits = Limits {
+                bulk_bytes: ex.config.proto_max_bulk_len,
+                authenticated: conn.session.authenticated,
+            };
+            match conn.parser.parse(&query[..conn.filled], &limits) {
+                Step::Done(next) => {
+                    let args = conn.parser.args(&query[..conn.filled]);
+                    if !args.is_empty() {
+                        execute(ex, &mut conn.session, args, &mut conn.out);
+                    }
+                    conn.start = next;
+                    conn.parser.start(next);
+                    self.follow_up(ex, &mut conn);
+                    if conn.out.bytes.len() - conn.written > WRITE_EARLY && !ex.server.log.is_on() {
+                        let _ = conn.write(self.server.stats(self.number));
+                    }
+                }
+                Step::More { reserve } => {
+                    if reserve > READ_BYTES {
+                        // Grown as it comes: a length that is only claimed costs nothing.
+                        let room = reserve.min(conn.filled.max(READ_BYTES));
+                        query.reserve(room);
+                    }
+                    break;
+                }
+                Step::Broken(why) => {
+                    conn.out.error(&Error::made(format!("ERR Protocol error: {why}")));
+                    conn.session.closing = true;
+                }
+            }
+        }
+        conn.query = query;
+        conn.compact();
+        if conn.filled > ex.config.query_buffer_limit {
+            conn.session.closing = true;
+        }
+        conn.session.info.query_bytes.store(conn.filled, Ordering::Relaxed);
+        self.conns.insert(id, conn);
+        self.list(id);
+    }
+
+    fn is_paused(&self, ex: &Executor<'_>, session: &Session) -> bool {
+        let until = self.server.hot.paused_until.load(Ordering::Acquire);
+        if until == 0 || until <= ex.base_ms {
+            return false;
+        }
+        let _ = session;
+        !self.server.hot.pause_writes_only.load(Ordering::Relaxed)
+    }
+
+    /// What a command has left to be done when its locks were given back.
+    fn follow_up(&mut self, ex: &mut Executor<'_>, conn: &mut Conn) {
+        if let Some(waiter) = &conn.session.blocked {
+            self.server.begin_wait(waiter);
+            conn.session.info.set_flag(flag::BLOCKED, true);
+            if let Some(until) = waiter.until_ms {
+                self.deadlines.insert((until, waiter.client));
+            }
+        }
+        match conn.session.after.take() {
+            None => {}
+            Some(After::Save) => drop(self.server.save_in_background()),
+            Some(After::Rewrite) => drop(self.server.rewrite_in_background()),
+            Some(After::LoadAof) => match self.server.reload_log() {
+                Ok(()) => conn.out.ok(),
+                Err(error) => conn.out.error(&Error::made(format!("ERR {error}"))),
+            },
+            Some(After::Shutdown { wish, force }) => {
+                if let Err(error) = self.server.shut_down(wish, force) {
+                    conn.out.error(&Error::made(error));
+                }
+            }
+        }
+        let _ = ex;
+    }
+
+    fn list(&mut self, id: u64) {
+        if let Some(conn) = self.conns.get_mut(&id)
+            && !conn.listed
+        {
+            conn.listed = true;
+            self.to_write.push(id);
+        }
+    }
+
+    fn mail(&mut self, ex: &mut Executor<'_>) {
+        for message in self.mailbox.take() {
+            match message {
+                Message::Connection(stream) => self.take_in(stream),
+                Message::Deliver(id, bytes) => {
+                    if let Some(conn) = self.conns.get_mut(&id) {
+                        conn.out.raw(&bytes);
+                        self.list(id);
+                    }
+                }
+                Message::Served(id, reply) => self.served(ex, id, &reply),
+                Message::Kill(id) => self.close(id),
+                Message::Resume => self.resume(ex),
+                Message::Stop => {}
+            }
+        }
+    }
+
+    fn resume(&mut self, ex: &mut Executor<'_>) {
+        for id in std::mem::take(&mut self.paused) {
+            self.process(ex, id);
+        }
+    }
+
+    fn served(&mut self, ex: &mut Executor<'_>, id: u64, reply: &[u8]) {
+        self.server.end_wait(id);
+        let Some(conn) = self.conns.get_mut(&id) else { return };
+        if let Some(waiter) = conn.session.blocked.take()
+            && let Some(until) = waiter.until_ms
+        {
+            self.deadlines.remove(&(until, id));
+        }
+        conn.session.info.set_flag(flag::BLOCKED, false);
+        conn.out.raw(reply);
+        self.process(ex, id);
+    }
+
+    /// Gives up for those whose time is over.
+    fn expire_waits(&mut self, ex: &mut Executor<'_>) {
+        let now = self.server.now_ms();
+        while let Some((until, id)) = self.deadlines.first().copied() {
+            if until > now {
+                return;
+            }
+            self.deadlines.remove(&(until, id));
+            let waiter = self.conns.get(&id).and_then(|conn| conn.session.blocked.clone());
+            let Some(waiter) = waiter else { continue };
+            if blocking::give_up(self.server, self.number, now, &waiter) {
+                let mut out = Out::new(waiter.resp3);
+                out.nil_array();
+                self.served(ex, id, &out.bytes);
+            }
+        }
+    }
+
+    /// Looks after connections, and after the server if it is the chief.
+    fn care(&mut self, ex: &mut Executor<'_>) {
+        let paused = self.server.hot.paused_until.load(Ordering::Acquire);
+        if paused <= self.server.now_ms() && !self.paused.is_empty() {
+            self.resume(ex);
+        }
+        if ex.config.timeout_s > 0 {
+            let limit = ex.base_ms - ex.config.timeout_s * 1000;
+            let idle: Vec<u64> = self
+                .conns
+                .values()
+                .filter(|conn| {
+                    let session = &conn.session;
+                    let exempt = session.blocked.is_some() || session.subscriptions() > 0;
+                    !exempt && session.info.used_ms.load(Ordering::Relaxed) < limit
+                })
+                .map(|conn| conn.session.id())
+                .collect();
+            idle.into_iter().for_each(|id| self.close(id));
+        }
+        if let Some(chief) = &mut self.chief {
+            chief.cron.run(self.server, self.number, &self.config);
+        }
+    }
+
+    /// Writes the log, then replies.
+    fn flush(&mut self) {
+        if let Err(error) = self.server.log.flush() {
+            self.server.logger.warning(&format!(
+                "Error writing to the AOF file: {}",
+                box_kit::exit::kernel_words(&error)
+            ));
+            if self.config.get("appendfsync") == "always" {
+                // What cannot be made durable must not be acknowledged.
+                self.server.logger.warning(
+                    "Can't recover from AOF write error when the AOF fsync policy is 'always'. \
+                     Exiting...",
+                );
+                self.server.ended_badly.store(true, Ordering::Release);
+                self.server.ending.store(true, Ordering::Release);
+                return;
+            }
+        }
+        let stats = self.server.stats(self.number);
+        for id in std::mem::take(&mut self.to_write) {
+            let Some(conn) = self.conns.get_mut(&id) else { continue };
+            conn.listed = false;
+            let result = conn.write(stats);
+            let left = conn.out.bytes.len() - conn.written;
+            conn.session.info.reply_bytes.store(left, Ordering::Relaxed);
+            let limit = self.config.output_limits[usize::from(conn.session.subscriptions() > 0)];
+            if result.is_err() || (left == 0 && conn.session.closing) || left > limit {
+                self.close(id);
+                continue;
+            }
+            let wants_write = left > 0;
+            if wants_write != conn.wants_write {
+                conn.wants_write = wants_write;
+                let interest =
+                    if wants_write { Interest::READ.and(Interest::WRITE) } else { Interest::READ };
+                let _ = self.epoll.modify(&conn.stream, id + FIRST, interest);
+            }
+        }
+    }
+
+    fn close(&mut self, id: u64) {
+        let Some(mut conn) = self.conns.remove(&id) else { return };
+        let session = &mut conn.session;
+        if let Some(waiter) = session.blocked.take() {
+            blocking::give_up(self.server, self.number, self.server.now_ms(), &waiter);
+            self.server.end_wait(id);
+            if let Some(until) = waiter.until_ms {
+                self.deadlines.remove(&(until, id));
+            }
+        }
+        transaction::unwatch_all(self.server, session);
+        pubsub::stop_all(self.server, session);
+        if session.monitor {
+            self.server.stop_monitor(id);
+        }
+        self.server.clients.remove(id);
+    }
+}
+
+impl Conn {
+    fn read(&mut self) -> io::Result<usize> {
+        let room = self.query.len() - self.filled;
+        if room < READ_BYTES {
+            let target = self.query.capacity().max(self.filled + READ_BYTES);
+            self.query.resize(target, 0);
+        }
+        let count = (&self.stream).read(&mut self.query[self.filled..])?;
+        self.filled += count;
+        Ok(count)
+    }
+
+    /// Drops what has been executed from the buffer.
+    fn compact(&mut self) {
+        if self.start == self.filled && !self.parser.is_midway() {
+            self.filled = 0;
+            self.start = 0;
+            self.parser.start(0);
+            if self.query.len() > KEEP_BYTES {
+                self.query = Vec::new();
+            }
+        } else if self.start > 0 {
+            self.query.copy_within(self.start..self.filled, 0);
+            self.filled -= self.start;
+            self.parser.shift(self.start);
+            self.start = 0;
+        }
+    }
+
+    fn write(&mut self, stats: &super::stats::Stats) -> io::Result<()> {
+        while self.written < self.out.bytes.len() {
+            match (&self.stream).write(&self.out.bytes[self.written..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.written += count;
+                    stats.written_bytes.add(count as u64);
+                    stats.writes.add(1);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if self.written == self.out.bytes.len() {
+            self.written = 0;
+            self.out.bytes.clear();
+            if self.out.bytes.capacity() > KEEP_BYTES {
+                self.out.bytes = Vec::new();
+            }
+        }
+        Ok(())
+    }
+}

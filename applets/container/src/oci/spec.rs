@@ -1,0 +1,209 @@
+//! The container configuration of the OCI runtime specification 1.3.0 (config.md, config-linux.md),
+//! as far as it takes effect here. Unknown fields are passed over, as the specification asks.
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the specification that is written.
+pub const VERSION: &str = "1.3.0";
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+macro_rules! record {
+    ($(#[$meta:meta])* $name:ident { $($(#[$attr:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default, rename_all = "camelCase")]
+        pub struct $name { $($(#[$attr])* #[serde(skip_serializing_if = "is_default")] pub $field: $type,)* }
+    };
+}
+
+record! {
+    /// `config.json`.
+    Spec {
+        oci_version: String,
+        process: Option<Process>,
+        root: Option<Root>,
+        hostname: String,
+        domainname: String,
+        mounts: Vec<Mount>,
+        hooks: Hooks,
+        annotations: BTreeMap<String, String>,
+        linux: Linux,
+    }
+}
+
+record! {
+    /// `process`.
+    Process {
+        terminal: bool,
+        console_size: Option<ConsoleSize>,
+        user: User,
+        args: Vec<String>,
+        env: Vec<String>,
+        cwd: String,
+        capabilities: Option<CapabilityNames>,
+        rlimits: Vec<Limit>,
+        no_new_privileges: bool,
+        oom_score_adj: Option<i32>,
+        scheduler: Option<Scheduler>,
+        #[serde(rename = "ioPriority")]
+        io_priority: Option<IoPriority>,
+    }
+}
+
+record! { ConsoleSize { height: u16, width: u16, } }
+record! { User { uid: u32, gid: u32, umask: Option<u32>, additional_gids: Vec<u32>, } }
+record! {
+    CapabilityNames {
+        bounding: Vec<String>,
+        effective: Vec<String>,
+        inheritable: Vec<String>,
+        permitted: Vec<String>,
+        ambient: Vec<String>,
+    }
+}
+record! { Limit { #[serde(rename = "type")] kind: String, soft: u64, hard: u64, } }
+record! {
+    Scheduler {
+        policy: String,
+        nice: i32,
+        priority: u32,
+        flags: Vec<String>,
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+}
+record! { IoPriority { class: String, priority: u32, } }
+record! { Root { path: String, readonly: bool, } }
+
+/// An entry of `mounts`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Mount {
+    pub destination: String,
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// The tree itself, where the engine has opened it already.
+    #[serde(skip)]
+    pub tree: Option<OwnedFd>,
+}
+
+impl PartialEq for Mount {
+    fn eq(&self, other: &Mount) -> bool {
+        let key = |mount: &Mount| {
+            let Mount { destination, kind, source, options, .. } = mount;
+            (destination.clone(), kind.clone(), source.clone(), options.clone())
+        };
+        key(self) == key(other)
+    }
+}
+
+record! {
+    Hooks {
+        prestart: Vec<Hook>,
+        create_runtime: Vec<Hook>,
+        create_container: Vec<Hook>,
+        start_container: Vec<Hook>,
+        poststart: Vec<Hook>,
+        poststop: Vec<Hook>,
+    }
+}
+record! { Hook { path: String, args: Vec<String>, env: Vec<String>, timeout: Option<u64>, } }
+
+record! {
+    /// `linux`.
+    Linux {
+        namespaces: Vec<NamespaceEntry>,
+        uid_mappings: Vec<IdMapping>,
+        gid_mappings: Vec<IdMapping>,
+        devices: Vec<Device>,
+        cgroups_path: String,
+        resources: Resources,
+        rootfs_propagation: String,
+        seccomp: Option<Seccomp>,
+        sysctl: BTreeMap<String, String>,
+        masked_paths: Vec<String>,
+        readonly_paths: Vec<String>,
+        personality: Option<Personality>,
+    }
+}
+record! { NamespaceEntry { #[serde(rename = "type")] kind: String, path: String, } }
+record! { IdMapping { #[serde(rename = "containerID")] container_id: u32, #[serde(rename = "hostID")] host_id: u32, size: u32, } }
+record! {
+    Device {
+        #[serde(rename = "type")]
+        kind: String,
+        path: String,
+        major: u32,
+        minor: u32,
+        file_mode: Option<u32>,
+        uid: u32,
+        gid: u32,
+    }
+}
+record! { Personality { domain: String, } }
+record! {
+    Seccomp {
+        default_action: String,
+        default_errno_ret: Option<u16>,
+        architectures: Vec<String>,
+        flags: Vec<String>,
+        syscalls: Vec<SeccompRule>,
+    }
+}
+record! { SeccompRule { names: Vec<String>, action: String, errno_ret: Option<u16>, args: Vec<SeccompArgument>, } }
+record! { SeccompArgument { index: u32, value: u64, value_two: u64, op: String, } }
+
+record! {
+    /// `linux.resources`.
+    Resources {
+        devices: Vec<DeviceRule>,
+        memory: MemoryLimits,
+        cpu: CpuLimits,
+        pids: PidsLimit,
+        #[serde(rename = "blockIO")]
+        block_io: BlockIo,
+        unified: BTreeMap<String, String>,
+    }
+}
+record! {
+    DeviceRule {
+        allow: bool,
+        #[serde(rename = "type")]
+        kind: String,
+        major: Option<i64>,
+        minor: Option<i64>,
+        access: String,
+    }
+}
+record! {
+    MemoryLimits {
+        limit: Option<i64>,
+        reservation: Option<i64>,
+        swap: Option<i64>,
+        swappiness: Option<u64>,
+        #[serde(rename = "disableOOMKiller")]
+        disable_oom_killer: bool,
+    }
+}
+record! {
+    CpuLimits {
+        shares: Option<u64>,
+        quota: Option<i64>,
+        period: Option<u64>,
+        cpus: String,
+        mems: String,
+    }
+}
+record! { PidsLimit { limit: Option<i64>, } }
+record! { BlockIo { weight: Option<u16>, } }

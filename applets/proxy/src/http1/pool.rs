@@ -1,0 +1,173 @@
+//! Upstreams that are sockets: how they are dialled, and their idle connections.
+//!
+//! A pool belongs to one thread, and a connection that carries a byte or an end while idle is
+//! thrown away: an answer that nobody asked for would go to the wrong visitor.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::ServerName;
+use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::TlsConnector;
+
+use super::Failed;
+use crate::io::{Buffer, Conn, Raw, ReadAhead, Stream};
+
+/// Idle connections kept per target and thread.
+const MAX_IDLE: usize = 256;
+/// After this time an idle connection is not used again: servers close theirs after 60 s or more,
+/// the shortest common one (Node) after 5.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
+/// A connection must stand within this time.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The kind of socket that a target is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetKind {
+    /// Host (name or address) and port.
+    Tcp(String, u16),
+    /// A socket in the file system.
+    Unix(PathBuf),
+}
+
+/// A service that requests are forwarded to.
+pub struct Target {
+    /// Where it listens.
+    pub kind: TargetKind,
+    /// How it is shown to people: `localhost:3000`.
+    pub name: String,
+    /// TLS towards it, with the name its certificate must have.
+    pub tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    idle: RefCell<Vec<(Conn, Instant)>>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({})", self.name)
+    }
+}
+
+impl Target {
+    /// A target without connections.
+    pub fn new(
+        kind: TargetKind,
+        name: String,
+        tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    ) -> Target {
+        Target { kind, name, tls, idle: RefCell::new(Vec::new()) }
+    }
+
+    /// An idle connection that is still good.
+    pub fn take_idle(&self) -> Option<Conn> {
+        loop {
+            let (mut conn, since) = self.idle.borrow_mut().pop()?;
+            if since.elapsed() > MAX_IDLE_TIME {
+                self.idle.borrow_mut().clear();
+                return None;
+            }
+            let mut nobody = Context::from_waker(Waker::noop());
+            if conn.poll_fill(&mut nobody).is_pending() {
+                return Some(conn);
+            }
+        }
+    }
+
+    /// Keeps a connection for the next request.
+    pub fn keep(&self, conn: Conn) {
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() == MAX_IDLE {
+            idle.remove(0);
+        }
+        idle.push((conn, Instant::now()));
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// Why there is none, in words for an error page.
+    pub async fn dial(&self) -> Result<Conn, Failed> {
+        match tokio::time::timeout(DIAL_TIMEOUT, self.connect()).await {
+            Ok(Ok(conn)) => Ok(conn),
+            Ok(Err(error)) => Err(self.unreachable(&error)),
+            Err(_) => Err(self.unreachable(&io::ErrorKind::TimedOut.into())),
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Conn> {
+        let raw = match &self.kind {
+            TargetKind::Unix(path) => Raw::Unix(UnixStream::connect(path).await?),
+            TargetKind::Tcp(host, port) => Raw::Tcp(connect(host, *port).await?),
+        };
+        let stream = match (&self.tls, raw) {
+            (Some((config, name)), raw) => {
+                let connector = TlsConnector::from(config.clone());
+                let tls = connector.connect(name.clone(), ReadAhead::new(raw)).await?;
+                Stream::ClientTls(Box::new(tls))
+            }
+            (None, Raw::Tcp(socket)) => Stream::Tcp(socket),
+            (None, Raw::Unix(socket)) => Stream::Unix(socket),
+        };
+        Ok(Conn::new(stream, Buffer::default()))
+    }
+
+    fn unreachable(&self, error: &io::Error) -> Failed {
+        let name = &self.name;
+        let words = box_kit::exit::kernel_words(error).to_lowercase();
+        let (status, code, advice) = match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+                let advice =
+                    format!("Nothing listens there. Start the service on {name}, then reload.");
+                (502, 201, advice)
+            }
+            io::ErrorKind::TimedOut => {
+                (504, 202, format!("{name} does not answer. Is it behind a firewall, or stopped?"))
+            }
+            io::ErrorKind::InvalidData => {
+                let advice = format!(
+                    "The certificate of {name} is not accepted: --upstream-tls-verify=false skips the check."
+                );
+                (502, 203, advice)
+            }
+            _ => (502, 204, format!("{name} could not be reached.")),
+        };
+        Failed { status, code, reason: format!("no service on {name} ({words})"), advice }
+    }
+}
+
+/// Connects to a host by name or address, trying all its addresses in turn.
+///
+/// # Errors
+/// That of the last address, or of the name.
+pub async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut last = io::Error::from(io::ErrorKind::NotFound);
+    for address in addresses(host).await? {
+        match TcpStream::connect(SocketAddr::new(address, port)).await {
+            Ok(socket) => {
+                socket.set_nodelay(true)?;
+                return Ok(socket);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Names are resolved at each dial: a container that came back has another address.
+async fn addresses(host: &str) -> io::Result<Vec<IpAddr>> {
+    if let Ok(address) = host.trim_matches(['[', ']']).parse() {
+        return Ok(vec![address]);
+    }
+    // Development servers listen on either of the two, seldom on both.
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(vec![Ipv6Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into()]);
+    }
+    let host = host.to_owned();
+    let lookup = tokio::task::spawn_blocking(move || box_sys::resolve::host(&host));
+    lookup.await.map_err(io::Error::other)?
+}

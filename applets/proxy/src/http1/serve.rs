@@ -1,0 +1,454 @@
+//! A client connection: one request after the other.
+
+use std::io;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use box_wire::http1::{FieldName, HeadParser, Progress, Reject, Target};
+use tokio::time::timeout;
+
+use super::answer::Answer;
+use super::emit::{self, may_upgrade_to};
+use super::exchange::{Done, Exchange, Plan, Trouble};
+use super::site::{Failed, Forward, Record, Route, Site, Visitor};
+use crate::io::{Conn, Stream, relay};
+
+/// A head must be whole this long after its first byte.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection may be idle this long between requests.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// After an answer to an unread request, the rest is read and dropped for this long, so that the
+/// client can read the answer instead of a reset (RFC 9112 section 9.6).
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 16 << 20;
+
+/// Whose connections the engine serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Visitors: many requests a connection.
+    Edge,
+    /// Streams of a lane: one request each.
+    Agent,
+}
+
+/// How serving a connection ended.
+pub enum Ended {
+    /// It is closed.
+    Closed,
+    /// Its next request belongs to another thread; nothing of it has been consumed.
+    Elsewhere(Conn, usize),
+}
+
+/// Serves a client connection to its end.
+pub async fn serve(client: Conn, visitor: Visitor, site: Rc<dyn Site>, role: Role) -> Ended {
+    let mut session = Session::new(client, visitor, site, role);
+    loop {
+        match session.request().await {
+            Next::Again => {}
+            Next::Close => {
+                let _ = timeout(LINGER, session.client.finish()).await;
+                return Ended::Closed;
+            }
+            Next::Linger => {
+                session.linger().await;
+                return Ended::Closed;
+            }
+            Next::Abort => {
+                session.client.stream.abort();
+                return Ended::Closed;
+            }
+            Next::Relay(upstream) => {
+                let started = session.started;
+                let (carried, result) = relay(session.client, *upstream).await;
+                session.record.received += carried.forth;
+                session.record.sent += carried.back;
+                session.record.error = result.err().map(|error| error.to_string());
+                session.record.total = started.elapsed();
+                session.site.finished(&session.record);
+                return Ended::Closed;
+            }
+            Next::Elsewhere(core) => return Ended::Elsewhere(session.client, core),
+        }
+    }
+}
+
+enum Next {
+    Again,
+    Close,
+    Linger,
+    Abort,
+    Relay(Box<Conn>),
+    Elsewhere(usize),
+}
+
+struct Session {
+    client: Conn,
+    visitor: Visitor,
+    site: Rc<dyn Site>,
+    role: Role,
+    parser: HeadParser,
+    response_parser: HeadParser,
+    /// The request head for the upstream, kept for a second attempt.
+    outgoing: Vec<u8>,
+    record: Record,
+    recorded: bool,
+    started: Instant,
+    first: bool,
+}
+
+impl Session {
+    fn new(client: Conn, visitor: Visitor, site: Rc<dyn Site>, role: Role) -> Session {
+        let started = Instant::now();
+        let record = Record {
+            client: visitor.client,
+            method: String::new(),
+            target: String::new(),
+            host: String::new(),
+            status: 0,
+            error: None,
+            received: 0,
+            sent: 0,
+            started,
+            first_byte: Duration::ZERO,
+            total: Duration::ZERO,
+        };
+        Session {
+            client,
+            visitor,
+            recorded: site.wants_records(),
+            site,
+            role,
+            parser: HeadParser::default(),
+            response_parser: HeadParser::default(),
+            outgoing: Vec::new(),
+            record,
+            started,
+            first: true,
+        }
+    }
+
+    async fn request(&mut self) -> Next {
+        let length = match self.head().await {
+            Head::Complete(length) => length,
+            Head::Gone => return Next::Close,
+            Head::TooSlow => {
+                self.started = Instant::now();
+                let answer =
+                    Answer::error(408, 301, "the request head did not arrive in time", "", false);
+                return self.answer(answer.closing(), false, false).await;
+            }
+            Head::Rejected(reject) => {
+                self.started = Instant::now();
+                return self.reject(reject, false).await;
+            }
+        };
+        self.started = Instant::now();
+        let (forward, plan) = match self.plan(length) {
+            Ok(planned) => planned,
+            Err(Unplanned::Rejected(reject)) => return self.reject(reject, false).await,
+            Err(Unplanned::Elsewhere(core)) => return Next::Elsewhere(core),
+            Err(Unplanned::Answer(answer, to_head, keep)) => {
+                self.client.input.consume(length);
+                self.parser.reset();
+                return self
+                    .answer(if keep { answer } else { answer.closing() }, to_head, !keep)
+                    .await;
+            }
+        };
+        self.client.input.consume(length);
+        self.parser.reset();
+        self.forward(&forward, plan).await
+    }
+
+    /// Waits for a whole head.
+    async fn head(&mut self) -> Head {
+        let wait = if self.first { HEAD_TIMEOUT } else { IDLE_TIMEOUT };
+        self.first = false;
+        if self.client.input.is_empty() {
+            match timeout(wait, self.client.fill()).await {
+                Ok(Ok(1..)) => {}
+                _ => return Head::Gone,
+            }
+        }
+        match self.advance() {
+            Some(head) => head,
+            None => timeout(HEAD_TIMEOUT, self.rest_of_head()).await.unwrap_or(Head::TooSlow),
+        }
+    }
+
+    async fn rest_of_head(&mut self) -> Head {
+        loop {
+            match self.client.fill().await {
+                Ok(1..) => {}
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    return Head::Rejected(Reject::HeadTooLarge);
+                }
+                _ => return Head::Gone,
+            }
+            if let Some(head) = self.advance() {
+                return head;
+            }
+        }
+    }
+
+    fn advance(&mut self) -> Option<Head> {
+        match self.parser.advance(self.client.input.data()) {
+            Ok(Progress::Complete(length)) => Some(Head::Complete(length)),
+            Ok(Progress::Partial) => None,
+            Err(reject) => Some(Head::Rejected(reject)),
+        }
+    }
+
+    /// Everything that needs the head in the buffer: checks it, routes it, writes the outgoing one.
+    fn plan(&mut self, length: usize) -> Result<(Forward, Plan), Unplanned> {
+        let raw = &self.client.input.data()[..length];
+        let head = self.parser.request(raw).map_err(Unplanned::Rejected)?;
+        note(&mut self.record, &head, self.started, self.recorded);
+        let wanted = head.upgrade().filter(|protocol| may_upgrade_to(protocol));
+        if wanted.is_some() && !head.framing.is_empty() {
+            return Err(Unplanned::Rejected(Reject::UpgradeWithBody));
+        }
+        let plan = Plan {
+            to_head: head.method == b"HEAD",
+            repeatable: head.framing.is_empty()
+                && [&b"GET"[..], b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE"]
+                    .contains(&head.method),
+            framing: head.framing,
+            version: head.version,
+            keep_alive: head.keep_alive() && self.role == Role::Edge,
+            upgrade: wanted.is_some(),
+            json: wants_json(head.fields.first(FieldName::Accept)),
+            single: self.role == Role::Agent,
+        };
+        let keep = plan.keep_alive && plan.framing.is_empty();
+        if matches!(head.form, Target::Authority(_)) {
+            let answer = Answer::error(405, 302, "CONNECT is not served here", "", plan.json);
+            return Err(Unplanned::Answer(answer, false, false));
+        }
+        match self.site.route(&head, &self.visitor) {
+            Route::Elsewhere(core) => Err(Unplanned::Elsewhere(core)),
+            Route::Answer(answer) => Err(Unplanned::Answer(answer, plan.to_head, keep)),
+            Route::Forward(forward) => {
+                if let Some(capture) = &forward.capture {
+                    capture.borrow_mut().request(&head, raw, &self.visitor);
+                }
+                self.outgoing.clear();
+                emit::request(&mut self.outgoing, &head, &self.visitor, &forward.edits, wanted);
+                Ok((forward, plan))
+            }
+        }
+    }
+
+    async fn forward(&mut self, forward: &Forward, plan: Plan) -> Next {
+        let mut fresh = false;
+        loop {
+            let (mut upstream, reused) = match self.upstream(forward, fresh).await {
+                Ok(opened) => opened,
+                Err(failed) => return self.failed(&failed, plan, forward).await,
+            };
+            upstream.output.extend_from_slice(&self.outgoing);
+            let exchange =
+                Exchange::new(&mut self.client, &mut upstream, plan, forward, self.started);
+            self.response_parser.reset();
+            let done = exchange.run(&mut self.response_parser, &mut self.record).await;
+            match done {
+                // RFC 9112 section 9.3.1: an idle connection may be closed at any time.
+                Err(Trouble::NoAnswer(_)) if reused && plan.repeatable => fresh = true,
+                Ok(Done::Switched) => {
+                    self.capture_end(forward);
+                    return Next::Relay(Box::new(upstream));
+                }
+                Ok(Done::Answered { keep_client, keep_upstream }) => {
+                    if let (true, Some(target)) = (keep_upstream, &forward.target) {
+                        target.keep(upstream);
+                    }
+                    self.finish(None, forward);
+                    return match (keep_client, plan.framing.is_empty()) {
+                        (true, _) => Next::Again,
+                        (false, false) if self.role == Role::Edge => Next::Linger,
+                        (false, _) => Next::Close,
+                    };
+                }
+                Err(trouble) => {
+                    upstream.stream.abort();
+                    return self.trouble(trouble, plan, forward).await;
+                }
+            }
+        }
+    }
+
+    async fn upstream(&self, forward: &Forward, fresh: bool) -> Result<(Conn, bool), Failed> {
+        if let Some(target) = &forward.target {
+            if !fresh && let Some(conn) = target.take_idle() {
+                return Ok((conn, true));
+            }
+            return target.dial().await.map(|conn| (conn, false));
+        }
+        match &forward.upstream {
+            Some(upstream) => {
+                upstream.open(&self.visitor, &self.record.host).await.map(|conn| (conn, false))
+            }
+            None => Err(Failed {
+                status: 503,
+                code: 205,
+                reason: "no upstream is configured".to_owned(),
+                advice: String::new(),
+            }),
+        }
+    }
+
+    async fn trouble(&mut self, trouble: Trouble, plan: Plan, forward: &Forward) -> Next {
+        let name = forward.target.as_ref().map_or("the agent", |target| &target.name).to_owned();
+        match trouble {
+            Trouble::ClientGone => {
+                self.finish(Some("the client went away".to_owned()), forward);
+                Next::Abort
+            }
+            Trouble::Cut(why) => {
+                self.finish(Some(format!("the answer was cut: {why}")), forward);
+                Next::Abort
+            }
+            Trouble::BadRequest(reject) => {
+                self.capture_end(forward);
+                self.reject(reject, plan.json).await
+            }
+            Trouble::NoAnswer(why) => {
+                let failed = Failed {
+                    status: 502,
+                    code: 206,
+                    reason: format!("no answer from {name} ({why})"),
+                    advice: format!("{name} took the request and closed the connection."),
+                };
+                self.failed(&failed, plan, forward).await
+            }
+            Trouble::BadAnswer(why) => {
+                let failed = Failed {
+                    status: 502,
+                    code: 207,
+                    reason: format!("no valid answer from {name} ({why})"),
+                    advice: format!("{name} does not keep to HTTP/1.1."),
+                };
+                self.failed(&failed, plan, forward).await
+            }
+        }
+    }
+
+    async fn failed(&mut self, failed: &Failed, plan: Plan, forward: &Forward) -> Next {
+        let keep = plan.keep_alive && plan.framing.is_empty();
+        let answer = Answer::failed(failed, plan.json);
+        let answer = if keep { answer } else { answer.closing() };
+        // What was queued of an interim answer is not taken back; a final one was not begun.
+        self.record.status = answer.status;
+        if let Some(capture) = &forward.capture {
+            capture.borrow_mut().response_body(&answer.body);
+        }
+        let next = self.answer(answer, plan.to_head, !plan.framing.is_empty()).await;
+        self.capture_end(forward);
+        next
+    }
+
+    async fn reject(&mut self, reject: Reject, json: bool) -> Next {
+        let answer = Answer::error(reject.status(), 300, reject.reason(), "", json);
+        self.answer(answer.closing(), false, true).await
+    }
+
+    /// Answers by ourselves. `unread`: a part of the request is still to come.
+    async fn answer(&mut self, answer: Answer, to_head: bool, unread: bool) -> Next {
+        let close = answer.close || self.role == Role::Agent;
+        answer.write(&mut self.client.output, to_head, close);
+        self.record.status = answer.status;
+        self.record.error.clone_from(&answer.note);
+        self.record.sent = if to_head { 0 } else { answer.body.len() as u64 };
+        self.record.total = self.started.elapsed();
+        let flushed = self.client.flush().await;
+        if self.recorded {
+            self.site.finished(&self.record);
+        }
+        match flushed {
+            Err(_) => Next::Close,
+            Ok(()) if close && (unread || !self.client.input.is_empty()) => Next::Linger,
+            Ok(()) if close => Next::Close,
+            Ok(()) => Next::Again,
+        }
+    }
+
+    fn finish(&mut self, error: Option<String>, forward: &Forward) {
+        self.record.error = error;
+        self.record.total = self.started.elapsed();
+        self.capture_end(forward);
+        if self.recorded {
+            self.site.finished(&self.record);
+        }
+    }
+
+    fn capture_end(&mut self, forward: &Forward) {
+        self.record.total = self.started.elapsed();
+        if let Some(capture) = &forward.capture {
+            capture.borrow_mut().finished(&self.record);
+        }
+    }
+
+    /// Ends our direction and drops what still comes, so that the answer is read and not reset.
+    async fn linger(&mut self) {
+        let drained = async {
+            self.client.finish().await?;
+            let mut dropped = 0;
+            while dropped < LINGER_BYTES {
+                let waiting = self.client.input.data().len();
+                self.client.input.consume(waiting);
+                match self.client.fill().await? {
+                    0 => break,
+                    count => dropped += count,
+                }
+            }
+            io::Result::Ok(())
+        };
+        let _ = timeout(LINGER, drained).await;
+        if let Stream::Mux(stream) = &mut self.client.stream {
+            stream.reset();
+        }
+    }
+}
+
+enum Head {
+    Complete(usize),
+    Gone,
+    TooSlow,
+    Rejected(Reject),
+}
+
+enum Unplanned {
+    Rejected(Reject),
+    Answer(Answer, bool, bool),
+    Elsewhere(usize),
+}
+
+fn note(
+    record: &mut Record,
+    head: &box_wire::http1::RequestHead<'_>,
+    started: Instant,
+    recorded: bool,
+) {
+    record.status = 0;
+    record.error = None;
+    record.received = 0;
+    record.sent = 0;
+    record.started = started;
+    record.first_byte = Duration::ZERO;
+    let set = |text: &mut String, bytes: &[u8]| {
+        text.clear();
+        text.push_str(std::str::from_utf8(bytes).unwrap_or_default());
+    };
+    if recorded {
+        set(&mut record.method, head.method);
+        set(&mut record.target, head.target);
+    }
+    set(&mut record.host, head.host.unwrap_or_default());
+}
+
+/// Whether Accept asks for JSON rather than a page.
+fn wants_json(accept: Option<&[u8]>) -> bool {
+    let Some(accept) = accept else { return false };
+    let has = |what: &[u8]| memchr::memmem::find(accept, what).is_some();
+    has(b"json") && !has(b"text/html")
+}

@@ -1,0 +1,130 @@
+//! What the engine asks of whoever uses it: where a request goes, and what becomes of its record.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use box_wire::http1::{RequestHead, ResponseHead};
+
+use super::{Answer, Edits, Target};
+use crate::io::Conn;
+
+/// Who is at the other end of a client connection.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// The client's address, as far as it is known for certain.
+    pub client: SocketAddr,
+    /// Whether the client's connection is encrypted.
+    pub tls: bool,
+    /// The server name of its TLS handshake.
+    pub server_name: Option<Rc<str>>,
+}
+
+/// Opens a connection that is not a plain [`Target`]: a stream of a lane.
+pub trait Upstream {
+    /// Opens one.
+    fn open<'a>(
+        &'a self,
+        visitor: &'a Visitor,
+        host: &'a str,
+    ) -> Pin<Box<dyn Future<Output = Result<Conn, Failed>> + 'a>>;
+}
+
+/// Where a request goes.
+pub enum Route {
+    /// To an upstream.
+    Forward(Forward),
+    /// Nowhere: this is the answer.
+    Answer(Answer),
+    /// To another thread, with its whole connection.
+    Elsewhere(usize),
+}
+
+/// An upstream, and what is changed on the way.
+#[derive(Clone)]
+pub struct Forward {
+    /// A socket with a pool of idle connections.
+    pub target: Option<Rc<Target>>,
+    /// Anything else.
+    pub upstream: Option<Rc<dyn Upstream>>,
+    /// Changes to the heads.
+    pub edits: Rc<Edits>,
+    /// Takes a copy of the exchange.
+    pub capture: Option<Rc<RefCell<dyn Capture>>>,
+}
+
+/// Takes a bounded copy of an exchange. Never slows it down.
+pub trait Capture {
+    /// The request head as it came, before any change.
+    fn request(&mut self, head: &RequestHead<'_>, raw: &[u8], visitor: &Visitor);
+    /// Bytes of the request's body.
+    fn request_body(&mut self, bytes: &[u8]);
+    /// The response head as it came.
+    fn response(&mut self, head: &ResponseHead<'_>, raw: &[u8]);
+    /// Bytes of the response's body.
+    fn response_body(&mut self, bytes: &[u8]);
+    /// It is over.
+    fn finished(&mut self, record: &Record);
+}
+
+/// One finished request, for logs, screens and metrics.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The client.
+    pub client: SocketAddr,
+    /// The method.
+    pub method: String,
+    /// The target as sent.
+    pub target: String,
+    /// The host asked for.
+    pub host: String,
+    /// The status the client got; 0 when it got none.
+    pub status: u16,
+    /// What went wrong, if anything.
+    pub error: Option<String>,
+    /// Body bytes of the request.
+    pub received: u64,
+    /// Body bytes of the response.
+    pub sent: u64,
+    /// When the head was complete.
+    pub started: Instant,
+    /// From there to the first byte of the answer.
+    pub first_byte: Duration,
+    /// From there to the end.
+    pub total: Duration,
+}
+
+/// Decides about requests.
+pub trait Site {
+    /// Where this request goes.
+    fn route(&self, head: &RequestHead<'_>, visitor: &Visitor) -> Route;
+    /// A request is over.
+    fn finished(&self, record: &Record);
+    /// Whether records are wanted: they cost a few allocations.
+    fn wants_records(&self) -> bool {
+        true
+    }
+}
+
+/// Why an upstream could not be reached or did not answer as it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// The status for the client: 502, 503 or 504.
+    pub status: u16,
+    /// The code in `X-Box-Error`.
+    pub code: u16,
+    /// One line: what failed and why.
+    pub reason: String,
+    /// What the visitor or owner can do.
+    pub advice: String,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}

@@ -1,0 +1,297 @@
+//! A run over files: read, filter, print or write, until the end or `-c`.
+
+use std::fs::File;
+use std::io::Write;
+
+use box_kit::{Exit, Failure};
+use box_wire::link::LinkType;
+use box_wire::pcap::Precision;
+
+use crate::arguments::Settings;
+use crate::dissect::{Ctx, Text};
+use crate::filter::{self, CompileOptions, Program};
+use crate::names::{Names, Wanted};
+use crate::print::Printer;
+use crate::source::Packet;
+use crate::source::file::{CaptureFile, FileError};
+use crate::system::{self, SystemNames};
+use crate::time::stamp::Writer;
+use crate::time::zone::Zone;
+use crate::writer::{PacketWriter, Written, stdout_file};
+
+/// Text is written out in blocks of this size.
+const BLOCK_LEN: usize = 1 << 16;
+
+/// What is done with the packets that the filter lets through.
+pub struct Session {
+    /// The command line.
+    pub settings: Settings,
+    printer: Option<Printer>,
+    writer: Option<PacketWriter>,
+    stdout: File,
+    each_line: bool,
+    /// Packets taken.
+    pub taken: u64,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// More packets are wanted.
+    More,
+    /// `-c` or `-W` is reached.
+    Enough,
+}
+
+impl Session {
+    /// Opens the outputs; `link` is the link type's word in a capture file.
+    ///
+    /// # Errors
+    /// What cannot be opened.
+    pub fn open(
+        settings: Settings,
+        link: u32,
+        snaplen: u32,
+        each_line: bool,
+    ) -> Result<Session, Failure> {
+        let writer = match &settings.write {
+            Some(path) => Some(PacketWriter::open(path, &settings, link, snaplen)?),
+            None => None,
+        };
+        let printer = settings.prints().then(|| printer(&settings));
+        let stdout = stdout_file().map_err(Failure::os("standard output"))?;
+        let each_line = each_line || settings.line_buffered || settings.packet_buffered;
+        Ok(Session { settings, printer, writer, stdout, each_line, taken: 0 })
+    }
+
+    /// Learns the names of this machine's interfaces, which cooked packets are shown with.
+    pub fn name_interfaces(&mut self) {
+        let Some(printer) = &mut self.printer else { return };
+        for interface in box_sys::packet::interfaces().unwrap_or_default() {
+            printer.ctx.names.set_interface(interface.index, interface.name);
+        }
+    }
+
+    /// Takes a packet.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    #[inline]
+    pub fn packet(&mut self, packet: &Packet<'_>) -> Result<Flow, Failure> {
+        self.taken += 1;
+        if let Some(writer) = &mut self.writer
+            && writer.packet(packet)? == Written::Limit
+        {
+            self.taken -= 1;
+            return Ok(Flow::Enough);
+        }
+        if let Some(printer) = &mut self.printer {
+            printer.packet(packet, self.taken);
+            if self.each_line || printer.ctx.out.len() >= BLOCK_LEN {
+                flush(&mut self.stdout, &mut printer.ctx.out)?;
+            }
+        }
+        match self.settings.count {
+            Some(count) if self.taken >= count => Ok(Flow::Enough),
+            _ => Ok(Flow::More),
+        }
+    }
+
+    /// Writes out what is gathered.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn flush(&mut self) -> Result<(), Failure> {
+        if let Some(writer) = &mut self.writer {
+            writer.flush()?;
+        }
+        if let Some(printer) = &mut self.printer {
+            flush(&mut self.stdout, &mut printer.ctx.out)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a line to standard output.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn say(&mut self, line: &str) -> Result<(), Failure> {
+        self.stdout.write_all(line.as_bytes()).map_err(Failure::os("standard output"))
+    }
+}
+
+fn flush(stdout: &mut File, out: &mut Vec<u8>) -> Result<(), Failure> {
+    if !out.is_empty() {
+        let outcome = stdout.write_all(out);
+        out.clear();
+        outcome.map_err(Failure::os("Unable to write output"))?;
+    }
+    Ok(())
+}
+
+fn printer(settings: &Settings) -> Printer {
+    let wanted = Wanted {
+        numeric: settings.numeric > 0,
+        foreign_numeric: settings.foreign_numeric,
+        short: settings.short_names,
+    };
+    let names = Names::new(wanted, system::reverse);
+    Printer {
+        ctx: Ctx::new(settings.options.clone(), names, Text),
+        stamps: Writer::new(settings.form(), settings.precision, Zone::local()),
+        number: settings.number,
+        dump: settings.dump,
+    }
+}
+
+/// Compiles the expression of the command line; `None` when every packet passes.
+///
+/// # Errors
+/// The compiler's words.
+pub fn compile(
+    settings: &Settings,
+    link_type: LinkType,
+    source: filter::Source,
+) -> Result<Program, Failure> {
+    let names = SystemNames;
+    let options = CompileOptions {
+        snaplen: settings.snaplen,
+        optimize: settings.optimize,
+        netmask: Some(netmask(settings)),
+        names: &names,
+        source,
+    };
+    filter::compile(&settings.expression, link_type, &options).map_err(Failure::new)
+}
+
+/// The netmask for `ip broadcast`: that of the interface, or none at all, as the incumbent has it.
+fn netmask(settings: &Settings) -> u32 {
+    match &settings.interface {
+        Some(name) if !settings.reads => box_sys::packet::netmask(name).unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// The listing that `-d` asks for.
+pub fn listing(settings: &Settings, program: &Program) -> String {
+    match settings.dump_filter {
+        1 => program.dump_d(),
+        2 => program.dump_dd(),
+        _ => program.dump_ddd(),
+    }
+}
+
+fn open(path: &str, precision: Precision) -> Result<CaptureFile, Failure> {
+    CaptureFile::open(path, precision).map_err(|error| match error {
+        FileError::Io(error) => Failure::os(path)(error),
+        FileError::Format(text) => Failure::new(text),
+    })
+}
+
+/// `EN10MB (Ethernet)`, or the number of a type without a name.
+pub fn link_name(link_type: LinkType) -> String {
+    match (link_type.name(), link_type.description()) {
+        (Some(name), Some(description)) => format!("{name} ({description})"),
+        _ => link_type.0.to_string(),
+    }
+}
+
+/// Reads the files of `-r` or `-V`.
+///
+/// # Errors
+/// What cannot be read, parsed or written.
+pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
+    let mut session: Option<Session> = None;
+    let mut program: Option<Program> = None;
+    for path in settings.read.clone() {
+        let mut file = open(&path, settings.precision)?;
+        eprintln!(
+            "reading from file {path}, link-type {}, snapshot length {}",
+            link_name(file.link_type),
+            file.snaplen
+        );
+        if file.link_type == LinkType::LINUX_SLL2 {
+            eprintln!("Warning: interface names might be incorrect");
+        }
+        if let Some(wanted) = settings.link_type
+            && wanted != file.link_type
+        {
+            let known = wanted.name().unwrap_or_default();
+            let reason = format!("{known} is not one of the DLTs supported by this device");
+            return Err(Failure::new(reason));
+        }
+        let source = filter::Source::File { swapped: file.swapped };
+        if settings.expression.trim().is_empty() && settings.dump_filter == 0 {
+            program = None;
+        } else {
+            let compiled = compile(&settings, file.link_type, source)?;
+            if settings.dump_filter > 0 {
+                print!("{}", listing(&settings, &compiled));
+                return Ok(Exit::DONE);
+            }
+            program = (!compiled.accepts_all()).then_some(compiled);
+        }
+        let session = match &mut session {
+            Some(session) => session,
+            slot @ None => {
+                let snaplen = file.snaplen;
+                let link = u32::from(file.link_type.0) | file.link_extension;
+                let opened = Session::open(settings.clone(), link, snaplen, false)?;
+                let session = slot.insert(opened);
+                if file.link_type == LinkType::LINUX_SLL2 {
+                    session.name_interfaces();
+                }
+                session
+            }
+        };
+        let outcome = read_file(&mut file, program.as_ref(), session);
+        session.flush()?;
+        match outcome {
+            Ok(Flow::More) => {}
+            Ok(Flow::Enough) => break,
+            Err(ReadError::Failure(failure)) => return Err(failure),
+            Err(ReadError::File(error)) => {
+                count_line(session)?;
+                return Err(Failure::new(format!("pcap_loop: {error}")));
+            }
+        }
+    }
+    drop(program);
+    if let Some(session) = &mut session {
+        count_line(session)?;
+    }
+    Ok(Exit::DONE)
+}
+
+/// `--count`: the number alone, on standard output.
+fn count_line(session: &mut Session) -> Result<(), Failure> {
+    if session.settings.count_only {
+        let taken = session.taken;
+        let plural = if taken == 1 { "" } else { "s" };
+        session.say(&format!("{taken} packet{plural}\n"))?;
+    }
+    Ok(())
+}
+
+enum ReadError {
+    File(FileError),
+    Failure(Failure),
+}
+
+fn read_file(
+    file: &mut CaptureFile,
+    program: Option<&Program>,
+    session: &mut Session,
+) -> Result<Flow, ReadError> {
+    while let Some(packet) = file.next().map_err(ReadError::File)? {
+        if let Some(program) = program
+            && program.run(packet.bytes, packet.wire_len) == 0
+        {
+            continue;
+        }
+        if session.packet(&packet).map_err(ReadError::Failure)? == Flow::Enough {
+            return Ok(Flow::Enough);
+        }
+    }
+    Ok(Flow::More)
+}
