@@ -8,7 +8,7 @@
 //! again: a predicted branch lets the loads of the next test start before this one is decided.
 //!
 //! What the kernel decides is decided alike: a load outside of the packet rejects it, and so does a
-//! division by an X of 0. Only `protochain` jumps backward; [`MAX_BACK_JUMPS`] bounds what a hostile
+//! division by an X of 0. Only `protochain` jumps backward; `MAX_BACK_JUMPS` bounds what a hostile
 //! chain of headers can cost.
 
 use super::program::{Instruction, MEMWORDS, op::*};

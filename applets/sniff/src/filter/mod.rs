@@ -4,23 +4,23 @@
 //! ```text
 //! text -> lex -> parse -> steps (postfix) -> generate -> blocks -> optimize -> emit -> Program
 //! ```
-//! - [`lex`] and [`keyword`]: words, numbers and addresses, longest match first.
-//! - [`parse`]: a recursive-descent parser whose output is a flat list of [`syntax::Step`]s in
+//! - `lex` and `keyword`: words, numbers and addresses, longest match first.
+//! - `parse`: a recursive-descent parser whose output is a flat list of `syntax::Step`s in
 //!   postfix order. Postfix is not a convenience but the semantics: `vlan`, `mpls`, `pppoes`,
 //!   `geneve` and `vxlan` move the offsets of everything that is *read* after them, past
 //!   parentheses and `or`, and the order of the list is the order of reading.
-//! - [`generate`]: walks the steps with a stack and builds a graph of basic blocks; each block loads,
+//! - `generate`: walks the steps with a stack and builds a graph of basic blocks; each block loads,
 //!   computes, and ends in one comparison. A condition under construction is a pair of lists of
 //!   open branches that later code fills in.
-//! - [`optimize`]: value numbering over the acyclic graph, branch threading by edge dominators,
+//! - `optimize`: value numbering over the acyclic graph, branch threading by edge dominators,
 //!   pulling equal tests together, dead stores, peephole, merging of equal blocks.
-//! - [`emit`]: lays the blocks out (a branch that is farther than 255 goes over a `ja`).
-//! - [`program`]: the instructions, their validation and the three listings of `-d`.
-//! - [`interpret`]: runs a program over a packet in user space.
+//! - `emit`: lays the blocks out (a branch that is farther than 255 goes over a `ja`).
+//! - `program`: the instructions, their validation and the three listings of `-d`.
+//! - `interpret`: runs a program over a packet in user space.
 //!
 //! # Invariants
 //! - The compiler does no I/O: names are looked up through the caller's [`Names`].
-//! - Nothing panics on any text; nesting is bounded by [`parse::MAX_DEPTH`], scratch registers by
+//! - Nothing panics on any text; nesting is bounded by `parse::MAX_DEPTH`, scratch registers by
 //!   the 16 that BPF has.
 //! - The same program is attached to a socket and run over a file, except that one with a backward
 //!   jump ([`Program::has_loop`], made by `protochain` alone) is refused by the kernel.
@@ -36,16 +36,16 @@
 //! assert!(program.dump_d().starts_with("(000) ldh      [12]\n"));
 //! ```
 
-pub mod emit;
-pub mod generate;
-pub mod interpret;
-pub mod keyword;
-pub mod lex;
-pub mod names;
-pub mod optimize;
-pub mod parse;
+mod emit;
+mod generate;
+mod interpret;
+mod keyword;
+mod lex;
+mod names;
+mod optimize;
+mod parse;
 pub mod program;
-pub mod syntax;
+mod syntax;
 
 pub use names::{Names, NoNames, Transport};
 pub use program::{Instruction, Program};

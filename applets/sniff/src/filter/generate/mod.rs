@@ -1,10 +1,10 @@
 //! Steps to blocks.
 //!
-//! [`Generator`] is a stack machine over the postfix steps: conditions are pushed, negated and
-//! joined on one stack, values on another. What it keeps beside is the [`layout::Layout`], which
+//! `Generator` is a stack machine over the postfix steps: conditions are pushed, negated and
+//! joined on one stack, values on another. What it keeps beside is the `layout::Layout`, which
 //! primitives such as `vlan` change for all that follows, and the 16 scratch registers.
 //!
-//! One module a family of primitives; each method returns the [`Cond`] of its primitive.
+//! One module a family of primitives; each method returns the `Cond` of its primitive.
 
 pub mod graph;
 pub mod layout;

@@ -2,12 +2,12 @@
 //!
 //! The graph has no cycles, which makes everything here a walk by *level*: the longest distance
 //! from a block to a return. Two kinds of rounds are repeated until nothing changes:
-//! first rounds that only move branches ([`branch`], [`facts`]), then rounds that also rewrite statements
-//! ([`stmt`]), and at the end blocks that are equal become one ([`merge`]).
+//! first rounds that only move branches (`branch`, `facts`), then rounds that also rewrite statements
+//! (`stmt`), and at the end blocks that are equal become one (`merge`).
 //!
-//! Each round computes anew what it relies on ([`flow`]): levels, which blocks and which *edges*
+//! Each round computes anew what it relies on (`flow`): levels, which blocks and which *edges*
 //! lie on every way to a block, which registers a block leaves to those after it, and the value
-//! numbers ([`value`]): two registers with one number hold the same value on every packet.
+//! numbers (`value`): two registers with one number hold the same value on every packet.
 
 mod branch;
 mod facts;
@@ -52,7 +52,7 @@ impl Changes {
 }
 
 /// Optimizes the graph in place. Says whether no packet can match, which makes an expression an
-/// error. What only [`facts`] shows is none, and not even used: `not (tcp and iso)` would accept
+/// error. What only `facts` shows is none, and not even used: `not (tcp and iso)` would accept
 /// packets that are too short for the incumbent to look into.
 ///
 /// # Errors

@@ -7,7 +7,7 @@
 //! - `%` and `^` have no precedence, which makes them swallow everything to their right:
 //!   `7 % 4 + 1` is `7 % (4 + 1)`, and `1 + 7 % 4` is what it looks like.
 //! - Whether `(` begins numbers, identifiers or an expression is only known further on, so
-//!   [`Parser::operand`] returns what it found and the caller decides whether that fits.
+//!   `Parser::operand` returns what it found and the caller decides whether that fits.
 
 mod fields;
 
