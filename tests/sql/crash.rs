@@ -29,7 +29,7 @@ fn killed_run(file: &str, kill_at: usize, first: usize) -> usize {
         if n + 1 == kill_at {
             // Killed somewhere within the last one.
             let half = text.len() * (first % 7 + 1) / 8;
-            stdin.write_all(text[..half].as_bytes()).expect("a pipe");
+            stdin.write_all(&text.as_bytes()[..half]).expect("a pipe");
             stdin.flush().expect("a pipe");
             child.kill().expect("it runs");
             break;

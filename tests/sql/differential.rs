@@ -64,7 +64,7 @@ fn expr(random: &mut Random, depth: u32) -> String {
             format!("t1.{}", random.pick(COLUMNS))
         };
     }
-    let mut sub = |random: &mut Random| expr(random, depth - 1);
+    let sub = |random: &mut Random| expr(random, depth - 1);
     let (l, r) = (sub(random), sub(random));
     match random.below(14) {
         0..=2 => format!("({l} {} {r})", random.pick(OPERATORS)),

@@ -89,9 +89,7 @@ fn shown(value: &str, kind: u8) -> String {
     let number = || {
         let end = value
             .char_indices()
-            .find(|(n, c)| {
-                !(c.is_ascii_digit() || ".eE+".contains(*c) || *c == '-' && *n == 0 || *c == '-')
-            })
+            .find(|(_, c)| !(c.is_ascii_digit() || ".eE+-".contains(*c)))
             .map_or(value.len(), |(n, _)| n);
         value[..end].parse::<f64>().unwrap_or(0.0)
     };

@@ -228,9 +228,14 @@ pub static BAD_ANSWERS: &[(&str, &str, &str)] = &[
     ("nothing but interim answers", "GET", "HTTP/1.1 100 Continue\r\n\r\n"),
 ];
 
+/// Name, method, the origin's answer, what the client must get and what it must not get.
+pub type GoodAnswer = (&'static str, &'static str, &'static str, Parts, Parts);
+/// Pieces of an answer.
+pub type Parts = &'static [&'static str];
+
 /// Answers of the origin, by method: what the client must get and must not get.
 #[rustfmt::skip]
-pub static GOOD_ANSWERS: &[(&str, &str, &str, &[&str], &[&str])] = &[
+pub static GOOD_ANSWERS: &[GoodAnswer] = &[
     ("an answer by length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", &["200 ok", "content-length: 2", "\r\n\r\nok"], &[]),
     ("no reason phrase", "GET", "HTTP/1.1 200 \r\nContent-Length: 2\r\n\r\nok", &["HTTP/1.1 200", "\r\n\r\nok"], &[]),
     ("no space behind the status", "GET", "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok", &["HTTP/1.1 200", "\r\n\r\nok"], &[]),

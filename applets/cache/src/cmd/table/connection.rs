@@ -10,7 +10,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "Authenticates the connection",
         since: "1.0.0",
         group: "connection",
-        complexity: "O(N) where N is the number of passwords defined for the user",
+        complexity: "O(N)",
         arity: -2,
         flags: flag::NOSCRIPT
             | flag::LOADING
@@ -30,7 +30,7 @@ pub static COMMANDS: &[Command] = &[
         summary: "Tells about and controls connections",
         since: "2.4.0",
         group: "connection",
-        complexity: "Depends on subcommand.",
+        complexity: "",
         arity: -2,
         flags: 0,
         categories: category::SLOW,
@@ -133,7 +133,7 @@ pub static COMMANDS: &[Command] = &[
                 summary: "Kill of CLIENT",
                 since: "2.4.0",
                 group: "connection",
-                complexity: "O(N) where N is the number of client connections",
+                complexity: "O(N)",
                 arity: -3,
                 flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
                 categories: category::ADMIN
@@ -151,7 +151,7 @@ pub static COMMANDS: &[Command] = &[
                 summary: "List of CLIENT",
                 since: "2.4.0",
                 group: "connection",
-                complexity: "O(N) where N is the number of client connections",
+                complexity: "O(N)",
                 arity: -2,
                 flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
                 categories: category::ADMIN
@@ -235,7 +235,7 @@ pub static COMMANDS: &[Command] = &[
                 summary: "Tracking of CLIENT",
                 since: "6.0.0",
                 group: "connection",
-                complexity: "O(1). Some options may introduce additional complexity.",
+                complexity: "O(1)",
                 arity: -3,
                 flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
                 categories: category::SLOW | category::CONNECTION,
@@ -265,7 +265,7 @@ pub static COMMANDS: &[Command] = &[
                 summary: "Unblock of CLIENT",
                 since: "5.0.0",
                 group: "connection",
-                complexity: "O(log N) where N is the number of client connections",
+                complexity: "O(log N)",
                 arity: -3,
                 flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
                 categories: category::ADMIN
@@ -283,7 +283,7 @@ pub static COMMANDS: &[Command] = &[
                 summary: "Unpause of CLIENT",
                 since: "6.2.0",
                 group: "connection",
-                complexity: "O(N) Where N is the number of paused clients",
+                complexity: "O(N)",
                 arity: 2,
                 flags: flag::ADMIN | flag::NOSCRIPT | flag::LOADING | flag::STALE,
                 categories: category::ADMIN
