@@ -410,7 +410,7 @@ mod tests {
         assert_eq!(scan(&text, None), (None, text.len() as u64, 6, None));
         let (problem, ..) = scan(&text[..text.len() - 1], None);
         let what = "Expected to read 100002 bytes, got 100001 bytes".to_owned();
-        assert_eq!(problem, Some(Problem::At(23, what)));
+        assert_eq!(problem, Some(Problem::At(22, what)));
     }
 
     #[test]

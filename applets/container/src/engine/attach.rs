@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use box_kit::Failure;
 use box_sys::poll::{self, Poller};
+use box_sys::signal::{self, SigPipe};
 use box_sys::{pty, spawn};
 
 use crate::foreground::PASSED_ON;
@@ -106,6 +107,8 @@ struct Attachment<'a> {
 
 /// Relays until the end, which is not before the monitor has recorded it and cleaned up.
 pub fn attach(socket: OwnedFd, options: &Options) -> Result<Attached, Failure> {
+    // The monitor may end while we write: its last words are still to be read.
+    signal::on_pipe_closed(SigPipe::Ignore)?;
     let stdin = io::stdin();
     let raw = match options.terminal && options.input && stdin.is_terminal() {
         true => Some(pty::Raw::enter(stdin.as_fd())?),

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use box_kit::{Exit, Failure};
 use box_sys::namespace::Namespace;
 use box_sys::pidfd::Ended;
+use box_sys::signal::{self, SigPipe};
 use box_sys::spawn::{self, Forked};
 use box_sys::{namespace, pass};
 use serde::{Deserialize, Serialize};
@@ -110,6 +111,8 @@ fn monitor(engine: &Engine, container: &mut Container, channel: File, client: Op
 fn detach(container: &Container) -> Result<UnixListener, Failure> {
     spawn::new_session()?;
     spawn::set_name(c"box-monitor");
+    // A container that closes its input must not take its monitor with it.
+    signal::on_pipe_closed(SigPipe::Ignore)?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     for number in 0..3 {
         spawn::duplicate_to(null.as_fd(), number)?;

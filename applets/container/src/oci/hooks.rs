@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use box_kit::Failure;
 use box_sys::pidfd;
+use box_sys::signal::{self, SigPipe};
 
 use super::spec::Hook;
 
@@ -30,8 +31,10 @@ fn run_one(hook: &Hook, state: &serde_json::Value) -> Result<(), Failure> {
     }
     let mut child = command.stdin(Stdio::piped()).spawn().map_err(Failure::os(&hook.path))?;
     if let Some(mut stdin) = child.stdin.take() {
-        // A hook need not read what it is told.
+        // A hook need not read what it is told, and we must not die of that.
+        signal::on_pipe_closed(SigPipe::Ignore)?;
         let _ = stdin.write_all(state.to_string().as_bytes());
+        signal::on_pipe_closed(SigPipe::Die)?;
     }
     if let Some(seconds) = hook.timeout {
         let process = pidfd::open(child.id() as i32).map_err(Failure::os(&hook.path))?;
