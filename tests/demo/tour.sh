@@ -32,6 +32,7 @@ show() {
   printf '$ box'
   for word in "$@"; do
     case $word in
+      *"'"*) printf ' "%s"' "$word" ;;
       *[!A-Za-z0-9_@%+=:,./-]* | '') printf " '%s'" "$word" ;;
       *) printf ' %s' "$word" ;;
     esac
@@ -115,15 +116,14 @@ else
 fi
 
 bold "5. A local port with a name, HTTPS and an inspector"
-SITE=$(port)
 mkdir site
 echo '<h1>hello from localhost</h1>' >site/index.html
 echo "\$ box proxy file site --log stdout &"
 "$BOX" proxy file site --log stdout --log-format json >proxy.log 2>&1 &
 pids+=($!)
-wait_for proxy.log '"url"'
-HTTPS=$(sed -n 's/.*"url": *"\(https:[^"]*\)".*/\1/p' proxy.log | head -1)
-HTTP=$(sed -n 's/.*"http_url": *"\(http:[^"]*\)".*/\1/p' proxy.log | head -1)
+wait_for proxy.log '"urls"'
+HTTPS=$(grep -o 'https://[^"]*' proxy.log | head -1)
+HTTP=$(grep -o 'http://[a-z0-9-]*\.localhost:[0-9]*' proxy.log | head -1)
 echo "forwarding $HTTPS and $HTTP"
 rest=${HTTP#http://}
 name=${rest%%:*}

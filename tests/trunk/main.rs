@@ -1,6 +1,7 @@
 //! The trunk: dispatch, names, help, links, and the rules of the tree.
 
 mod binary;
+mod demo;
 mod dispatch;
 mod docs;
 mod features;

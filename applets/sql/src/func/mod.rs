@@ -10,6 +10,8 @@ mod scalar;
 mod table;
 mod text;
 
+pub use scalar::SQLITE_VERSION;
+
 use crate::collate::Collation;
 use crate::error::Result;
 use crate::exec::Exec;

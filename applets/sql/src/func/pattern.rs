@@ -171,7 +171,7 @@ fn class<'p>(mut pattern: &'p [u8], have: &[u8]) -> Option<&'p [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+
 
     #[test]
     fn like_matches_as_sqlite_does() {

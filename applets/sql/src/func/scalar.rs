@@ -33,8 +33,8 @@ pub(super) static FUNCTIONS: &[Scalar] = &[
     Scalar { name: "subtype", min_args: 1, max_args: 1, code: zero, pure: true },
 ];
 
-/// The level of SQLite that this engine answers for.
-pub const SQLITE_VERSION: &str = "3.54.1";
+/// The version of SQLite whose dialect, file format and shell are spoken.
+pub const SQLITE_VERSION: &str = "3.40.1";
 
 fn type_of(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
     Ok(Value::text(args[0].type_name()))

@@ -560,7 +560,8 @@ fn timeout(shell: &mut Shell, args: &[String]) -> Result<Next, Failure> {
 }
 
 fn version(shell: &mut Shell, _: &[String]) -> Result<Next, Failure> {
-    let text = format!("SQLite {}\nbox {}\n", super::SQLITE_VERSION, env!("CARGO_PKG_VERSION"));
+    let text =
+        format!("SQLite {}\nbox {}\n", crate::func::SQLITE_VERSION, env!("CARGO_PKG_VERSION"));
     shell.output.write(text.as_bytes())?;
     Ok(Next::Continue)
 }

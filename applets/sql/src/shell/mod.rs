@@ -39,8 +39,7 @@ use mode::{Layout, Mode};
 use output::Output;
 use session::Session;
 
-/// The version of SQLite whose dialect, file format and shell are spoken.
-pub const SQLITE_VERSION: &str = "3.40.1";
+use crate::func::SQLITE_VERSION;
 
 /// What an interpreted line leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
