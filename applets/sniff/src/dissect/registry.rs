@@ -6,8 +6,8 @@ use std::marker::PhantomData;
 
 use super::ether::Link;
 use super::{Buf, Ctx, Network, Sink, Step};
-use super::{app, arp, bcm_li, bootp, cfm, dhcp6, dns, geonet, gre, icmp, icmp6, igmp, ip, ip6};
-use super::{lldp, loopback, ntp, osi, quic, rpki, rx, tcp, timed, tunnel, udp};
+use super::{app, arp, bcm_li, bootp, cfm, dhcp6, dns, geonet, gre, hsrp, icmp, icmp6, igmp, ip};
+use super::{ip6, lldp, loopback, ntp, osi, pppoe, quic, rpki, rx, tcp, timed, tunnel, udp};
 use crate::text::Names;
 
 /// Dissects the payload of a link layer.
@@ -43,6 +43,10 @@ impl<S: Sink> Registry<S> {
         (0xabcd, |c, b, len, _| cfm::print(c, b, len)),
         (0x8947, geonet::print),
         (0x0707, geonet::print),
+        (0x8863, |c, b, len, _| pppoe::print(c, b, len)),
+        (0x8864, |c, b, len, _| pppoe::print(c, b, len)),
+        (0x3c12, |c, b, len, _| pppoe::print(c, b, len)),
+        (0x3c13, |c, b, len, _| pppoe::print(c, b, len)),
         (0xfefe, |c, b, len, _| osi::ethernet(c, b, len)),
     ];
 
@@ -77,6 +81,8 @@ impl<S: Sink> Registry<S> {
         (525, |c, b, _, _| timed::print(c, b)),
         (546, |c, b, len, _| dhcp6::print(c, b, len)),
         (547, |c, b, len, _| dhcp6::print(c, b, len)),
+        (1985, |c, b, len, _| hsrp::print(c, b, len)),
+        (2029, |c, b, len, _| hsrp::print(c, b, len)),
         (4789, |c, b, len, _| tunnel::vxlan(c, b, len)),
         (49153, bcm_li::print),
         (5353, |c, b, len, _| dns::print(c, b, len, dns::Kind::Multicast)),
