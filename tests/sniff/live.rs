@@ -27,6 +27,7 @@ impl Namespace {
         let mut ready = [0; 6];
         let outcome = holder.stdout.as_mut().expect("piped").read_exact(&mut ready);
         if outcome.is_err() {
+            holder.wait().expect("a child");
             box_harness::skip("needs network namespaces");
             return None;
         }

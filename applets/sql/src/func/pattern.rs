@@ -172,7 +172,6 @@ fn class<'p>(mut pattern: &'p [u8], have: &[u8]) -> Option<&'p [u8]> {
 #[cfg(test)]
 mod tests {
 
-
     #[test]
     fn like_matches_as_sqlite_does() {
         let like = |p: &str, t: &str| super::like(p.as_bytes(), t.as_bytes(), None, false);
