@@ -525,7 +525,7 @@ mod tests {
         let max = Value::Int(i64::MAX);
         assert_eq!(
             arithmetic(Binary::Add, &max, &Value::Int(1)),
-            Value::Real(9.223372036854775807e18)
+            Value::Real(9_223_372_036_854_775_808.0)
         );
         assert_eq!(arithmetic(Binary::Div, &max, &Value::Int(0)), Value::Null);
         assert_eq!(arithmetic(Binary::Shl, &Value::Int(1), &Value::Int(-1)), Value::Int(0));
