@@ -43,7 +43,7 @@ bench-start: build ## Start-up and size beside busybox
 	python3 bench/start.py $(RELEASE)
 
 $(APPLETS:%=bench-%): bench-%: build ## bench-NAME: an applet beside its peer
-	bench/$*.sh $(RELEASE)
+	$(firstword $(wildcard bench/$*.sh bench/$*.py)) $(RELEASE)
 
 fuzz: ## A minute of every fuzz target (needs cargo-fuzz and a nightly toolchain)
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
