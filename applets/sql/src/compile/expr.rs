@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::select::Found as Target;
+use super::columns::Found as Target;
 use super::{Compiler, FrameBuild, ScopeColumns};
 use crate::ast::{self, Binary, InSet, Literal, Name, Unary};
 use crate::collate::Collation;
@@ -842,7 +842,7 @@ fn shift_up(expr: &mut Expr, by: u16) {
             }
             otherwise.iter_mut().for_each(|e| shift_up(e, by));
         }
-        // Expressions with subqueries are not flattened: see `select::flattens`.
+        // Expressions with subqueries are not flattened: see `from::flattens`.
         Expr::InSelect { .. }
         | Expr::Exists(_)
         | Expr::Scalar(_)

@@ -4,8 +4,11 @@
 //! Two stacks: *frames* (one a query that will run) and *scopes* (what names are visible; a view or
 //! subquery that is flattened into its outer query has a scope but no frame of its own).
 
+mod columns;
+mod cte;
 mod dml;
 mod expr;
+mod from;
 mod join;
 mod order;
 mod select;
@@ -254,17 +257,17 @@ pub(crate) fn shown(name: &QualifiedName) -> String {
 }
 
 /// Where a name of a source leads.
-fn expr_target(columns: &ScopeColumns, name: &str) -> Option<select::Found> {
+fn expr_target(columns: &ScopeColumns, name: &str) -> Option<columns::Found> {
     match columns {
         ScopeColumns::Table { slot, table } => {
             let at = table.column(name)?;
             let column = &table.columns[at];
             let col = if table.rowid_alias == Some(at) { ROWID } else { at as u16 };
-            Some(select::Found::Slot(*slot, col, column.affinity, column.collation))
+            Some(columns::Found::Slot(*slot, col, column.affinity, column.collation))
         }
         ScopeColumns::Derived(columns) => columns
             .iter()
             .find(|column| column.name.eq_ignore_ascii_case(name))
-            .map(|column| select::Found::Expr(column.expr.clone())),
+            .map(|column| columns::Found::Expr(column.expr.clone())),
     }
 }
