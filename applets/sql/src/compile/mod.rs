@@ -38,6 +38,9 @@ pub struct Compiler<'c> {
     scopes: Vec<Scope>,
     ctes: Vec<CteEntry>,
     caches: usize,
+    /// The next query finds the rows that an UPDATE or DELETE changes: SQLite changes them as it
+    /// goes, and so walks no covering index for them.
+    finds_targets: bool,
 }
 
 /// A query under construction.
@@ -128,7 +131,14 @@ pub struct RowScope {
 
 impl<'c> Compiler<'c> {
     pub fn new(catalog: &'c Catalog) -> Compiler<'c> {
-        Compiler { catalog, frames: vec![], scopes: vec![], ctes: vec![], caches: 0 }
+        Compiler {
+            catalog,
+            frames: vec![],
+            scopes: vec![],
+            ctes: vec![],
+            caches: 0,
+            finds_targets: false,
+        }
     }
 
     /// How many results the statement keeps while it runs.

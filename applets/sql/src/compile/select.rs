@@ -167,7 +167,10 @@ impl Compiler<'_> {
         order_by: &[ast::OrderTerm],
         limited: bool,
     ) -> Result<Select> {
-        let mut joins = JoinBuild::default();
+        let mut joins = JoinBuild {
+            finds_targets: std::mem::take(&mut self.finds_targets),
+            ..JoinBuild::default()
+        };
         self.push_from(&query.from, &mut joins)?;
         let scope = self.scopes.len() - 1;
         self.scopes[scope].aliases = query

@@ -412,7 +412,14 @@ fn strftime(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
             b'I' => format!("{hour12:02}"),
             b'l' => format!("{hour12:2}"),
             b'j' => format!("{:03}", day_of_year + 1),
-            b'J' => number::general(m.ms as f64 / DAY_MS as f64, 16, false),
+            b'J' => {
+                let style = number::Style {
+                    kind: number::Kind::General,
+                    precision: 16,
+                    ..number::Style::default()
+                };
+                style.show(m.ms as f64 / DAY_MS as f64)
+            }
             b'm' => format!("{:02}", civil.month),
             b'M' => format!("{:02}", civil.minute),
             b'p' => if civil.hour >= 12 { "PM" } else { "AM" }.into(),

@@ -43,8 +43,7 @@ fn quote_real(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "9.0e+999".into() } else { "-9.0e+999".into() };
     }
-    let short = number::real_to_text(value);
-    if short.parse() == Ok(value) { short } else { number::general(value, 20, true) }
+    number::real_to_text(value)
 }
 
 #[derive(Default)]
@@ -274,56 +273,32 @@ fn with_commas(digits: &str) -> String {
 }
 
 fn real(value: f64, conversion: u8, spec: &Spec) -> String {
-    if value.is_nan() {
-        return "NaN".into();
-    }
-    let sign = sign_of(value < 0.0, spec);
-    if value.is_infinite() {
-        return if spec.zero { format!("{sign}9.0e+999") } else { format!("{sign}Inf") };
-    }
-    let precision = spec.precision.unwrap_or(6);
-    let magnitude = value.abs();
-    let mut text = match conversion {
-        b'f' => {
-            let mut text = format!("{:.*}", precision, limit_digits(magnitude, spec.bang));
-            if precision == 0 && (spec.alternate || spec.bang) {
-                text.push('.');
-            }
-            if spec.bang && precision == 0 {
-                text.push('0');
-            }
-            text
-        }
-        b'e' | b'E' => exponential(magnitude, precision, conversion == b'E'),
-        _ => {
-            let text = number::general(magnitude, precision.max(1), spec.bang);
-            if conversion == b'G' { text.to_uppercase() } else { text }
-        }
+    let kind = match conversion {
+        b'f' => number::Kind::Fixed,
+        b'e' | b'E' => number::Kind::Exponential,
+        _ => number::Kind::General,
     };
-    if spec.comma && conversion == b'f' {
-        let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-        text = with_commas(whole) + rest;
-    }
-    if spec.zero && !spec.left {
-        text = "0".repeat(spec.width.saturating_sub(sign.len() + text.len())) + &text;
-    }
-    format!("{sign}{text}")
-}
-
-/// SQLite prints 16 significant digits (26 with `!`) and zeros behind them.
-fn limit_digits(value: f64, more: bool) -> f64 {
-    if more || value < 1e15 {
-        return value;
-    }
-    format!("{value:.15e}").parse().unwrap_or(value)
-}
-
-fn exponential(value: f64, precision: usize, upper: bool) -> String {
-    let text = format!("{value:.precision$e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let e = if upper { 'E' } else { 'e' };
-    format!("{mantissa}{e}{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    let style = number::Style {
+        kind,
+        precision: spec.precision.unwrap_or(6),
+        bang: spec.bang,
+        alternate: spec.alternate,
+        commas: spec.comma,
+        upper: conversion.is_ascii_uppercase(),
+        huge: spec.zero,
+    };
+    let text = style.show(value);
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None if value.is_nan() => ("", text.as_str()),
+        None => (sign_of(false, spec), text.as_str()),
+    };
+    let zeros = if spec.zero && !spec.left && !value.is_nan() {
+        spec.width.saturating_sub(sign.len() + text.len())
+    } else {
+        0
+    };
+    format!("{sign}{}{text}", "0".repeat(zeros))
 }
 
 fn pad(out: &mut Vec<u8>, text: &[u8], spec: &Spec) {
