@@ -12,6 +12,7 @@
 //! - `dml`, `ddl`, `pragma`: what changes rows, schemas and settings.
 //! - `func`: the SQL functions. `value`, `number`, `decimal`: values as bytes, affinity,
 //!   comparison, numbers as text.
+//! - `json`: JSON as JSONB.
 //! - `btree`, `pager`, `vfs`, `record`, `collate`: the file.
 //!
 //! Invariants: values are bytes, never `String`; every statement is atomic by a savepoint of the
@@ -34,6 +35,7 @@ mod dml;
 mod error;
 mod exec;
 mod func;
+mod json;
 mod lex;
 mod number;
 pub mod pager;

@@ -10,6 +10,7 @@ mod dml;
 mod expr;
 mod from;
 mod join;
+mod json;
 mod order;
 mod select;
 mod walk;

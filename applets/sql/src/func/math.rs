@@ -135,7 +135,10 @@ fn log(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
         let value = real(&args[0]).filter(|v| *v > 0.0);
         return Ok(value.map_or(Value::Null, |v| Value::real(v.log10())));
     }
-    two(args, |base, x| if base <= 0.0 || x <= 0.0 { f64::NAN } else { x.ln() / base.ln() })
+    two(args, |base, x| {
+        let (x, base) = (x.ln(), base.ln());
+        if base <= 0.0 || !x.is_finite() || !base.is_finite() { f64::NAN } else { x / base }
+    })
 }
 
 fn pow(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {

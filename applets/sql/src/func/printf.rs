@@ -46,6 +46,34 @@ fn quote_real(value: f64) -> String {
     number::real_to_text(value)
 }
 
+/// Whether a text has control characters, which `unistr()` spells.
+fn needs_unistr(text: &[u8]) -> bool {
+    text.iter().any(|byte| *byte < 0x20)
+}
+
+/// Control characters and backslashes as `unistr()` reads them.
+fn unistr_escaped(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for &byte in text {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// A value as an SQL literal, control characters spelled out.
+pub fn unistr_quote(value: &Value<'_>) -> Vec<u8> {
+    match value {
+        Value::Text(text) if needs_unistr(text) => {
+            [b"unistr(", &*sql_quote(&unistr_escaped(text)), b")"].concat()
+        }
+        other => quote(other),
+    }
+}
+
 #[derive(Default)]
 struct Spec {
     left: bool,
@@ -166,8 +194,8 @@ fn convert<'a, 'v: 'a>(
         b'x' | b'X' | b'o' | b'p' => {
             let value = args.next().map_or(0, Value::to_int);
             let digits = match conversion {
-                b'x' | b'p' => format!("{value:x}"),
-                b'X' => format!("{value:X}"),
+                b'x' => format!("{value:x}"),
+                b'X' | b'p' => format!("{value:X}"),
                 _ => format!("{value:o}"),
             };
             let prefix = match conversion {
@@ -190,7 +218,7 @@ fn convert<'a, 'v: 'a>(
             let times = spec.precision.unwrap_or(1).max(1);
             pad(out, &first.repeat(times), spec);
         }
-        b's' | b'z' | b'q' | b'Q' | b'w' => {
+        b's' | b'z' | b'q' | b'Q' | b'w' | b'j' => {
             let value = args.next();
             let null = value.is_none_or(Value::is_null);
             let text = value.map(|v| v.to_text().into_owned()).unwrap_or_default();
@@ -208,12 +236,35 @@ fn convert<'a, 'v: 'a>(
                 text = cut(text, precision, spec.bang);
             }
             let quoted = match conversion {
+                b'Q' if !null && spec.alternate && needs_unistr(text) => {
+                    [b"unistr(", &*sql_quote(&unistr_escaped(text)), b")"].concat()
+                }
                 b'Q' if !null => sql_quote(text),
+                b'q' if spec.alternate && needs_unistr(text) => {
+                    double(&unistr_escaped(text), b'\'')
+                }
                 b'q' => double(text, b'\''),
+                b'j' => {
+                    let mut quoted = Vec::new();
+                    crate::json::append_string(text, &mut quoted);
+                    quoted[1..quoted.len() - 1].to_vec()
+                }
                 b'w' => double(text, b'"'),
                 _ => text.to_vec(),
             };
             pad_text(out, &quoted, spec);
+        }
+        b'r' => {
+            let value = args.next().map_or(0, Value::to_int);
+            let (sign, number) = (sign_of(value < 0, spec), value.unsigned_abs());
+            let suffix = match (number % 10, number % 100 / 10) {
+                (1, tens) if tens != 1 => "st",
+                (2, tens) if tens != 1 => "nd",
+                (3, tens) if tens != 1 => "rd",
+                _ => "th",
+            };
+            let digits = precise(number.to_string(), spec, sign.len() + suffix.len());
+            pad(out, format!("{sign}{digits}{suffix}").as_bytes(), spec);
         }
         b'n' => {}
         _ => return false,
@@ -254,7 +305,7 @@ fn sign_of(negative: bool, spec: &Spec) -> &'static str {
 /// Zeros in front, for a precision or the `0` flag.
 fn precise(digits: String, spec: &Spec, sign: usize) -> String {
     let mut wanted = spec.precision.unwrap_or(0);
-    if spec.zero && !spec.left {
+    if spec.zero {
         wanted = wanted.max(spec.width.saturating_sub(sign));
     }
     let zeros = wanted.saturating_sub(digits.len());
