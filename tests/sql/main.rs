@@ -5,6 +5,7 @@ mod crash;
 mod differential;
 mod files;
 mod language;
+mod scripts;
 mod shell;
 mod slt;
 

@@ -159,6 +159,42 @@ pub enum Expr {
     RowField(Box<Select>, usize),
 }
 
+impl Expr {
+    /// Runs over the calls in an expression, those within subqueries left out.
+    pub fn each_call<'e>(&'e self, each: &mut dyn FnMut(&'e Call)) {
+        match self {
+            Expr::Call(call) => {
+                each(call);
+                call.args.iter().for_each(|arg| arg.each_call(each));
+            }
+            Expr::Unary(_, e) | Expr::Cast(e, _) | Expr::Collate(e, _) => e.each_call(each),
+            Expr::Binary(_, l, r) | Expr::Like { lhs: l, rhs: r, .. } => {
+                l.each_call(each);
+                r.each_call(each);
+            }
+            Expr::Between { value, low, high, .. } => {
+                [value, low, high].into_iter().for_each(|e| e.each_call(each));
+            }
+            Expr::In { value, set, .. } => {
+                value.each_call(each);
+                if let InSet::List(list) = set {
+                    list.iter().for_each(|e| e.each_call(each));
+                }
+            }
+            Expr::Case { operand, whens, otherwise } => {
+                operand.iter().for_each(|e| e.each_call(each));
+                for (when, then) in whens {
+                    when.each_call(each);
+                    then.each_call(each);
+                }
+                otherwise.iter().for_each(|e| e.each_call(each));
+            }
+            Expr::Row(items) => items.iter().for_each(|e| e.each_call(each)),
+            _ => {}
+        }
+    }
+}
+
 /// A term of `ORDER BY` or of an index.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrderTerm {

@@ -5,6 +5,7 @@ mod analyze;
 mod create;
 mod drop;
 mod vacuum;
+mod verify;
 
 use crate::ast::Stmt;
 use crate::btree::{Cursor, Meta, Placement, Store, TreeKind};
@@ -26,7 +27,7 @@ pub(crate) fn run(exec: &Exec<'_>, stmt: &Stmt, text: &[u8]) -> Result<()> {
             Err(Error::new(format!("no such module for virtual table {}", name.name)))
         }
         Stmt::Drop { kind, if_exists, name } => drop::object(exec, *kind, *if_exists, name),
-        Stmt::Alter { table, action } => alter::table(exec, table, action),
+        Stmt::Alter { table, action } => alter::table(exec, table, action, text),
         Stmt::Reindex(name) => create::reindex(exec, name.as_ref()),
         Stmt::Analyze(name) => analyze::run(exec, name.as_ref()),
         Stmt::Vacuum { schema, into } => vacuum::run(exec, schema.as_deref(), into.as_ref()),

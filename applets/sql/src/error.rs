@@ -28,6 +28,8 @@ struct Inner {
     offset: Option<usize>,
     /// The statement never began to run.
     prepare: bool,
+    /// It failed while it ran, whatever its code says.
+    running: bool,
     /// How a broken constraint ends the statement.
     conflict: Option<Conflict>,
 }
@@ -41,7 +43,14 @@ impl Error {
     /// An error of another code.
     pub fn coded(code: i32, message: impl Into<String>) -> Error {
         let message = message.into();
-        Error(Box::new(Inner { code, message, offset: None, prepare: false, conflict: None }))
+        Error(Box::new(Inner {
+            code,
+            message,
+            offset: None,
+            prepare: false,
+            running: false,
+            conflict: None,
+        }))
     }
 
     /// A broken constraint, and what is to become of the statement.
@@ -70,7 +79,13 @@ impl Error {
 
     /// Says that the statement failed before it began to run.
     pub fn in_prepare(mut self) -> Error {
-        self.0.prepare = true;
+        self.0.prepare = !self.0.running;
+        self
+    }
+
+    /// Says that the statement had begun to run, though its definition is at fault.
+    pub fn while_running(mut self) -> Error {
+        self.0.running = true;
         self
     }
 

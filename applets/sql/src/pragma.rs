@@ -73,7 +73,7 @@ pub fn run_on(
         "table_info" | "table_xinfo" => {
             table_info(connection, schema, text, lower.ends_with("xinfo"))?
         }
-        "table_list" => table_list(connection)?,
+        "table_list" => table_list(connection, schema, text)?,
         "index_list" => index_list(connection, schema, text)?,
         "index_info" | "index_xinfo" => {
             index_info(connection, schema, text, lower.ends_with("xinfo"))?
@@ -413,29 +413,62 @@ fn view_info(
     Ok(())
 }
 
-fn table_list(connection: &Connection) -> Result<Answer> {
+fn table_list(connection: &Connection, schema: Option<&str>, only: Option<&str>) -> Result<Answer> {
     let catalog = connection.catalog()?;
     let mut rows = Vec::new();
-    for (name, schema) in &catalog.schemas {
-        for table in schema.tables.values() {
-            rows.push(vec![
-                Value::text(name.as_bytes()),
-                Value::text(table.name.as_bytes()),
-                Value::text("table"),
-                Value::Int(table.columns.len() as i64),
-                Value::bool(table.without_rowid),
-                Value::bool(table.strict),
-            ]);
+    let wanted = |name: &str| only.is_none_or(|only| only.eq_ignore_ascii_case(name));
+    for (db, own) in &catalog.schemas {
+        if schema.is_some_and(|schema| !schema.eq_ignore_ascii_case(db)) {
+            continue;
+        }
+        let mut add =
+            |name: &str, kind: &str, columns: usize, without_rowid: bool, strict: bool| {
+                rows.push(vec![
+                    Value::text(db.as_bytes()),
+                    Value::text(name),
+                    Value::text(kind),
+                    Value::Int(columns as i64),
+                    Value::bool(without_rowid),
+                    Value::bool(strict),
+                ]);
+            };
+        for table in own.tables.values().filter(|table| wanted(&table.name)) {
+            let name = match (&*table.name, &**db) {
+                ("sqlite_schema", "temp") => "sqlite_temp_schema",
+                (name, _) => name,
+            };
+            add(name, "table", table.columns.len(), table.without_rowid, table.strict);
+        }
+        for view in own.views.values().filter(|view| wanted(&view.name)) {
+            add(&view.name, "view", view_width(connection, &view.definition), false, false);
         }
     }
     Ok(Answer { columns: vec!["schema", "name", "type", "ncol", "wr", "strict"], rows })
+}
+
+/// How many columns a view has; 0 where it means nothing any more.
+fn view_width(connection: &Connection, view: &crate::ast::CreateView) -> usize {
+    let Ok(catalog) = connection.catalog() else { return 0 };
+    let exec = Exec::new(connection, catalog, &[]);
+    exec.compile(|compiler| compiler.select(&view.select)).map_or(0, |plan| plan.columns.len())
+}
+
+/// The number in the name of an automatic index.
+fn number_of(name: &str) -> usize {
+    name.rsplit('_').next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 fn index_list(connection: &Connection, schema: Option<&str>, name: Option<&str>) -> Result<Answer> {
     let mut answer =
         Answer { columns: vec!["seq", "name", "unique", "origin", "partial"], rows: vec![] };
     let Some(table) = table_of(connection, schema, name)? else { return Ok(answer) };
-    for index in table.indexes.iter().chain(&table.primary) {
+    let mut indexes: Vec<_> = table.indexes.iter().chain(&table.primary).collect();
+    // The newest first; automatic ones by their number.
+    indexes.sort_by_key(|index| match index.origin {
+        Origin::Create => std::cmp::Reverse(usize::MAX),
+        _ => std::cmp::Reverse(number_of(&index.name)),
+    });
+    for index in indexes {
         let origin = match index.origin {
             Origin::Create => "c",
             Origin::Unique => "u",

@@ -210,11 +210,10 @@ impl Schema {
         table.root = root;
         table.sql = String::from_utf8_lossy(sql).into();
         // Automatic indexes have no SQL: they are found by their number.
-        let mut auto = 0;
         let indexes = std::mem::take(&mut table.indexes);
         for index in indexes {
-            auto += 1;
-            let wanted = format!("sqlite_autoindex_{name}_{auto}");
+            let number = index.name.rsplit('_').next().unwrap_or_default();
+            let wanted = format!("sqlite_autoindex_{name}_{number}");
             let found =
                 entries.iter().find(|e| e.kind == "index" && e.name.eq_ignore_ascii_case(&wanted));
             let mut index = (*index).clone();
@@ -581,10 +580,17 @@ impl Builder<'_> {
     }
 
     fn finish(&mut self, table: &mut Table) -> Result<()> {
+        if !table.columns.is_empty() && table.columns.iter().all(|c| c.generated.is_some()) {
+            return Err(Error::new("must have at least one non-generated column"));
+        }
         let primary = self.primary.take();
         if let Some((columns, _, _)) = &primary {
             for (n, term) in columns.iter().enumerate() {
                 if let (IndexPart::Column(at), _) = resolve_part(table, &term.expr)? {
+                    if table.columns[at].generated.is_some() {
+                        let text = "generated columns cannot be part of the PRIMARY KEY";
+                        return Err(Error::new(text));
+                    }
                     table.columns[at].primary_key = n + 1;
                 }
             }
@@ -598,17 +604,30 @@ impl Builder<'_> {
             };
             primary_tree(table, columns, *conflict)?;
         }
+        // Automatic indexes are numbered in the order in which they come to be. The primary key of a
+        // WITHOUT ROWID table has a number and no entry of its own; an INTEGER one comes last.
+        let mut made = 0;
+        let late =
+            table.without_rowid && primary.as_ref().is_some_and(|(c, ..)| is_integer(table, c));
+        let auto_name = |table: &Table, number: usize| -> Name {
+            format!("sqlite_autoindex_{}_{number}", table.name).into()
+        };
         for (columns, conflict, origin) in std::mem::take(&mut self.unique) {
             let columns = match (&primary, origin) {
                 (Some((columns, ..)), Origin::PrimaryKey) => {
                     if table.without_rowid {
+                        if !late {
+                            made += 1;
+                            name_primary(table, auto_name(table, made));
+                        }
                         continue;
                     }
                     columns.clone()
                 }
                 _ => columns,
             };
-            let index = build_index(table, &columns, true, origin, conflict, None)?;
+            let mut index = build_index(table, &columns, true, origin, conflict, None)?;
+            index.name = auto_name(table, made + 1);
             // The same columns again make no second index.
             let same = |other: &Rc<Index>| {
                 other.key_columns == index.key_columns
@@ -628,11 +647,30 @@ impl Builder<'_> {
                     table.indexes[at] = Rc::new(changed);
                 }
                 Some(_) => {}
-                None => table.indexes.push(Rc::new(index)),
+                None => {
+                    made += 1;
+                    table.indexes.push(Rc::new(index));
+                }
             }
+        }
+        if late {
+            name_primary(table, auto_name(table, made + 1));
         }
         table.assign_fields();
         Ok(())
+    }
+}
+
+/// Whether the key is one INTEGER column, which would be the rowid in another table.
+fn is_integer(table: &Table, key: &[OrderTerm]) -> bool {
+    let [OrderTerm { expr, desc: false, .. }] = key else { return false };
+    let Ok((IndexPart::Column(at), _)) = resolve_part(table, expr) else { return false };
+    table.columns[at].type_name.as_ref().is_some_and(|name| name.eq_ignore_ascii_case("integer"))
+}
+
+fn name_primary(table: &mut Table, name: Name) {
+    if let Some(primary) = &mut table.primary {
+        Rc::make_mut(primary).name = name;
     }
 }
 
@@ -697,7 +735,6 @@ fn primary_tree(
         }
     }
     index.columns = seen;
-    index.name = format!("sqlite_autoindex_{}_1", table.name).into();
     table.primary = Some(Rc::new(index));
     Ok(())
 }

@@ -69,6 +69,7 @@ impl Compiler<'_> {
                 self.push_source(kind, alias, None, columns, scope);
                 return Ok(true);
             }
+            CteKind::Busy => return Err(circular(&entry.cte)),
             CteKind::Plain => {}
         }
         let cte = entry.cte.clone();
@@ -111,9 +112,9 @@ impl Compiler<'_> {
             self.ctes.extend(visible);
             return result;
         }
-        let hidden = self.hide_cte(at);
+        self.ctes[at].kind = CteKind::Busy;
         let plan = self.select(&cte.select);
-        self.ctes[at].cte = hidden;
+        self.ctes[at].kind = CteKind::Plain;
         let plan = Rc::new(plan?);
         let slot = self.frame().sources.len();
         let columns = derived(&plan.columns, &cte.columns, slot)
@@ -137,24 +138,16 @@ impl Compiler<'_> {
         visible: &[CteEntry],
     ) -> Result<()> {
         let mark = self.ctes.len();
-        self.ctes.extend(visible.iter().filter(|e| !Rc::ptr_eq(&e.cte, cte)).cloned().map(
-            |mut entry| {
-                entry.visible = usize::MAX;
-                entry
-            },
-        ));
+        self.ctes.extend(visible.iter().cloned().map(|mut entry| {
+            entry.visible = usize::MAX;
+            if Rc::ptr_eq(&entry.cte, cte) {
+                entry.kind = CteKind::Busy;
+            }
+            entry
+        }));
         let result = self.flatten(query, alias, &cte.columns, scope, joins);
         self.ctes.truncate(mark);
         result
-    }
-
-    /// Takes the name of a CTE out of sight.
-    fn hide_cte(&mut self, at: usize) -> Rc<ast::Cte> {
-        let hidden = self.ctes[at].cte.clone();
-        let mut nameless = (*hidden).clone();
-        nameless.name = "\0".into();
-        self.ctes[at].cte = Rc::new(nameless);
-        hidden
     }
 
     fn recursive(&mut self, at: usize, cte: &Rc<ast::Cte>) -> Result<Select> {
@@ -182,9 +175,20 @@ impl Compiler<'_> {
                 .collect();
         let split = arms.iter().position(|(_, core)| core_names(core, &cte.name)).unwrap_or(0);
         if split == 0 {
-            return Err(Error::new(format!("circular reference: {}", cte.name)));
+            return Err(circular(cte));
         }
-        let hidden = self.hide_cte(at);
+        for (op, core) in &arms[split..] {
+            match references(core, &cte.name) {
+                0 => return Err(circular(cte)),
+                1 if matches!(op, CompoundOp::Union | CompoundOp::UnionAll) => {}
+                1 => return Err(circular(cte)),
+                _ => {
+                    let text = format!("multiple references to recursive table: {}", cte.name);
+                    return Err(Error::new(text));
+                }
+            }
+        }
+        self.ctes[at].kind = CteKind::Busy;
         let mut first = Vec::new();
         let mut failed = None;
         for (op, core) in &arms[..split] {
@@ -196,8 +200,8 @@ impl Compiler<'_> {
                 }
             }
         }
-        self.ctes[at].cte = hidden;
         if let Some(error) = failed {
+            self.ctes[at].kind = CteKind::Plain;
             return Err(error);
         }
         let columns = first[0].1.columns.clone();
@@ -215,7 +219,13 @@ impl Compiler<'_> {
                     failed = Some(unequal_arms(*op));
                     break;
                 }
-                Ok(arm) => steps.push((*op, arm)),
+                Ok(arm) => match recursion_refusal(&arm) {
+                    None => steps.push((*op, arm)),
+                    refusal => {
+                        failed = refusal;
+                        break;
+                    }
+                },
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -239,6 +249,36 @@ impl Compiler<'_> {
             outer,
             reach,
         })
+    }
+}
+
+fn circular(cte: &ast::Cte) -> Error {
+    Error::new(format!("circular reference: {}", cte.name))
+}
+
+/// Why a recursive arm cannot be stepped row by row.
+fn recursion_refusal(arm: &Select) -> Option<Error> {
+    let Body::Query(query) = &arm.body else { return None };
+    if query.aggregate.is_some() {
+        return Some(Error::new("recursive aggregate queries not supported"));
+    }
+    let window = !query.windows.is_empty();
+    window.then(|| Error::new("cannot use window functions in recursive queries"))
+}
+
+/// How often the FROM clause of an arm names a table itself, not within a subquery.
+fn references(core: &SelectCore, name: &str) -> usize {
+    let SelectCore::Query(query) = core else { return 0 };
+    query.from.iter().map(|item| item_references(item, name)).sum()
+}
+
+fn item_references(item: &FromItem, name: &str) -> usize {
+    match &item.source {
+        FromSource::Table(table) => {
+            usize::from(table.schema.is_none() && table.name.eq_ignore_ascii_case(name))
+        }
+        FromSource::Join(items) => items.iter().map(|item| item_references(item, name)).sum(),
+        _ => 0,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::ast::{
 };
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
+use crate::func::{self, Found};
 use crate::plan::{ColumnSource, Delete, Expr, Insert, Output, ROWID, Update, Upsert};
 use crate::schema::{Column, Index, IndexColumn, IndexPart, Table, View};
 use crate::value::Value;
@@ -268,6 +269,7 @@ impl Compiler<'_> {
         let mut columns = Vec::new();
         for (name, value) in assignments(&update.set)? {
             let column = set_column(&table, &name)?;
+            refuse_aggregates(&value)?;
             // The last assignment to a column counts.
             set.retain(|(known, _): &(u16, usize)| *known != column);
             set.push((column, columns.len()));
@@ -321,6 +323,24 @@ fn references(catalog: &Catalog, table: &Table) -> bool {
     })
 }
 
+/// Refuses aggregates and window functions where a row is changed.
+fn refuse_aggregates(value: &ast::Expr) -> Result<()> {
+    let mut result = Ok(());
+    value.each_call(&mut |call| {
+        let lower = call.name.to_ascii_lowercase();
+        let aggregate = matches!(func::aggregate(&lower, call.args.len()), Found::Function(_));
+        let window = matches!(func::window(&lower, call.args.len()), Found::Function(_));
+        let kind = match (aggregate && call.over.is_none(), window || call.over.is_some()) {
+            (true, _) => "aggregate",
+            (_, true) => "window",
+            _ => return,
+        };
+        let text = format!("misuse of {kind} function {}()", call.name);
+        result = Err(Error::new(text).at(call.offset));
+    });
+    result
+}
+
 fn is_bool_word(name: &str) -> bool {
     name.eq_ignore_ascii_case("true") || name.eq_ignore_ascii_case("false")
 }
@@ -348,12 +368,16 @@ fn assignments(set: &[Assignment]) -> Result<Vec<(Name, ast::Expr)>> {
             ast::Expr::Row(items) if items.len() == columns.len() => {
                 out.extend(columns.iter().cloned().zip(items.iter().cloned()));
             }
-            ast::Expr::Subquery(select) => {
+            ast::Expr::Subquery(select) if width(select).is_none_or(|n| n == columns.len()) => {
                 let field = |n| ast::Expr::RowField(select.clone(), n);
                 out.extend(columns.iter().cloned().enumerate().map(|(n, name)| (name, field(n))));
             }
             other => {
-                let count = if let ast::Expr::Row(items) = other { items.len() } else { 1 };
+                let count = match other {
+                    ast::Expr::Row(items) => items.len(),
+                    ast::Expr::Subquery(select) => width(select).unwrap_or(1),
+                    _ => 1,
+                };
                 return Err(Error::new(format!(
                     "{} columns assigned {count} values",
                     columns.len()
@@ -362,6 +386,17 @@ fn assignments(set: &[Assignment]) -> Result<Vec<(Name, ast::Expr)>> {
         }
     }
     Ok(out)
+}
+
+/// How many columns a query gives, where no `*` hides it.
+fn width(select: &ast::Select) -> Option<usize> {
+    match &select.first {
+        ast::SelectCore::Values(rows) => rows.first().map(Vec::len),
+        ast::SelectCore::Query(query) => {
+            let plain = query.columns.iter().all(|c| matches!(c, ResultColumn::Expr { .. }));
+            plain.then_some(query.columns.len())
+        }
+    }
 }
 
 fn set_column(table: &Table, name: &str) -> Result<u16> {
@@ -464,8 +499,8 @@ fn targets(upsert: &ast::Upsert, table: &Table, index: &Index) -> bool {
     };
     let is = |column: &IndexColumn, expr: &ast::Expr| {
         let (bare, collation) = uncollated(expr);
-        let collated = collation
-            .is_none_or(|name| name.eq_ignore_ascii_case(column.collation.name()));
+        let collated =
+            collation.is_none_or(|name| name.eq_ignore_ascii_case(column.collation.name()));
         collated
             && match (&column.part, bare) {
                 (IndexPart::Column(at), ast::Expr::Column { name, .. }) => {

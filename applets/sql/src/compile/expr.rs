@@ -585,6 +585,10 @@ impl Compiler<'_> {
         let owner = self.aggregate_owner(call);
         let top = self.frames.len() - 1;
         if !self.frames[owner].aggregates_allowed {
+            if self.frames[owner].rows {
+                let text = format!("misuse of aggregate function {}()", call.name);
+                return Err(Error::new(text).at(call.offset));
+            }
             if self.frames[owner].in_aggregate {
                 let text = format!("misuse of aggregate function {}()", call.name.to_uppercase());
                 return Err(Error::new(text).at(call.offset));

@@ -548,9 +548,10 @@ impl Planner<'_> {
         let per_row = if covering { 1.1 } else { 3.0 };
         if depth == 0 && low.is_none() && high.is_none() {
             let smaller = covering
-                && !self.finds_targets
-                && table.primary.is_none()
-                && narrower(index, table);
+                && match &table.primary {
+                    Some(primary) => !Rc::ptr_eq(primary, index),
+                    None => !self.finds_targets && narrower(index, table),
+                };
             let cost = if smaller { rows * 0.9 } else { rows * per_row };
             if (first && !self.order.is_empty()) || smaller || forced {
                 let shape =

@@ -51,6 +51,8 @@ struct FrameBuild {
     /// Aggregates may stand in what is being bound.
     aggregates_allowed: bool,
     windows_allowed: bool,
+    /// A frame of single rows: no aggregate can ever stand there.
+    rows: bool,
     /// Inside the argument of an aggregate.
     in_aggregate: bool,
     /// What is bound now is read before any grouping: nothing to capture.
@@ -112,6 +114,8 @@ struct CteEntry {
 #[derive(Clone)]
 enum CteKind {
     Plain,
+    /// Being compiled, and not recursive: it must not name itself.
+    Busy,
     /// Being compiled: a reference reads the rows of the last step.
     Recursing {
         id: usize,
@@ -160,7 +164,7 @@ impl<'c> Compiler<'c> {
     /// A frame whose slots are single rows: OLD and NEW, the row of a CHECK constraint. Everything
     /// compiled later may name them; a query then finds them one frame up.
     pub fn push_rows(&mut self, rows: Vec<RowScope>, qualified_only: bool) {
-        let mut frame = FrameBuild::default();
+        let mut frame = FrameBuild { rows: true, ..FrameBuild::default() };
         let mut scope = Scope { frame: self.frames.len(), ..Scope::default() };
         for row in rows {
             let columns = ScopeColumns::Table { slot: row.slot, table: row.table.clone() };

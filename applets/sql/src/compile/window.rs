@@ -106,9 +106,16 @@ impl Compiler<'_> {
         Ok(match bound {
             FrameBound::UnboundedPreceding | FrameBound::UnboundedFollowing => Bounds::Unbounded,
             FrameBound::CurrentRow => Bounds::CurrentRow,
-            FrameBound::Preceding(expr) => Bounds::Preceding(self.bind_value(expr)?),
-            FrameBound::Following(expr) => Bounds::Following(self.bind_value(expr)?),
+            FrameBound::Preceding(expr) => Bounds::Preceding(self.offset(expr)?),
+            FrameBound::Following(expr) => Bounds::Following(self.offset(expr)?),
         })
+    }
+
+    /// The offset of a frame: what reads a row counts as NULL, which is no offset.
+    fn offset(&mut self, expr: &ast::Expr) -> Result<Expr> {
+        let bound = self.bind_value(expr)?;
+        let constant = super::slots_of(&bound) == 0 && !matches!(bound, Expr::Scalar(_));
+        Ok(if constant { bound } else { Expr::Const(crate::value::Value::Null) })
     }
 
     fn resolve_window(&mut self, over: &Over) -> Result<ast::Window> {

@@ -1,29 +1,80 @@
 //! ALTER TABLE.
 
+use super::verify::Scope;
 use super::{Change, Master};
-use crate::ast::{Alter, ColumnConstraint, ColumnDef, QualifiedName};
+use crate::ast::{Alter, ColumnConstraint, ColumnDef, Expr, Literal, QualifiedName, Unary};
 use crate::compile::shown;
 use crate::error::{Error, Result};
 use crate::exec::Exec;
 use crate::lex::{self, Tok};
 use crate::value::Value;
 
-pub(super) fn table(exec: &Exec<'_>, name: &QualifiedName, action: &Alter) -> Result<()> {
+pub(super) fn table(
+    exec: &Exec<'_>,
+    name: &QualifiedName,
+    action: &Alter,
+    text: &[u8],
+) -> Result<()> {
     let schema = name.schema.as_deref();
     let table = exec.catalog.table(schema, &name.name).ok_or_else(|| {
         if exec.catalog.view(schema, &name.name).is_some() {
+            if matches!(action, Alter::AddColumn { .. }) {
+                return Error::new("Cannot add a column to a view");
+            }
             return Error::new(format!("view {} may not be altered", name.name));
         }
         Error::new(format!("no such table: {}", shown(name)))
     })?;
     if table.name.starts_with("sqlite_") {
-        return Err(Error::new(format!("table {} may not be altered", table.name)));
+        let shown = if &*table.name == "sqlite_schema" { "sqlite_master" } else { &table.name };
+        return Err(Error::new(format!("table {shown} may not be altered")));
     }
     match action {
         Alter::AddColumn { column, text } => add_column(exec, &table, column, text),
         Alter::RenameTable(to) => rename_table(exec, &table, to),
-        Alter::RenameColumn(from, to) => rename_column(exec, &table, from, to),
-        Alter::DropColumn(column) => drop_column(exec, &table, column),
+        Alter::RenameColumn(from, to) => {
+            named_column(&table, from, text, 2)?;
+            rename_column(exec, &table, from, to)
+        }
+        Alter::DropColumn(column) => {
+            named_column(&table, column, text, 0)?;
+            drop_column(exec, &table, column)
+        }
+    }
+}
+
+/// The column that the statement names `behind` tokens before its end.
+fn named_column(
+    table: &crate::schema::Table,
+    name: &str,
+    text: &[u8],
+    behind: usize,
+) -> Result<usize> {
+    table.column(name).ok_or_else(|| {
+        let mut starts = Vec::new();
+        let mut at = 0;
+        loop {
+            let token = lex::next(text, at);
+            at = token.end;
+            match token.tok {
+                Tok::End | Tok::Semi => break,
+                _ => starts.push(token.start),
+            }
+        }
+        let place = starts.len().checked_sub(behind + 1).map_or(0, |n| starts[n]);
+        Error::new(format!("no such column: \"{name}\"")).at(place)
+    })
+}
+
+/// Whether a default is one value that old rows can be given.
+fn is_literal(expr: &Expr) -> bool {
+    match expr {
+        Expr::Unary(Unary::Minus | Unary::Plus, inner) => is_literal(inner),
+        Expr::Literal(Literal::CurrentDate | Literal::CurrentTime | Literal::CurrentTimestamp) => {
+            false
+        }
+        Expr::Literal(_) | Expr::Column { .. } => true,
+        _ => false,
     }
 }
 
@@ -35,6 +86,8 @@ fn add_column(
 ) -> Result<()> {
     let mut not_null = false;
     let mut default = false;
+    let mut constant = true;
+    let mut stored = false;
     for constraint in &column.constraints {
         match constraint {
             ColumnConstraint::PrimaryKey { .. } => {
@@ -43,26 +96,33 @@ fn add_column(
             ColumnConstraint::Unique(_) => return Err(Error::new("Cannot add a UNIQUE column")),
             ColumnConstraint::NotNull(_) => not_null = true,
             ColumnConstraint::Default { expr, .. } => {
-                let null = matches!(expr, crate::ast::Expr::Literal(crate::ast::Literal::Null));
-                default = !null;
+                default = !matches!(expr, Expr::Literal(Literal::Null));
+                constant = is_literal(expr);
             }
-            ColumnConstraint::Generated { stored: true, .. } => {
-                return Err(Error::new("cannot add a STORED column"));
-            }
+            ColumnConstraint::Generated { stored: true, .. } => stored = true,
             _ => {}
         }
     }
     if table.column(&column.name).is_some() {
         return Err(Error::new(format!("duplicate column name: {}", column.name)));
     }
-    if not_null && !default && exec.table_cursor(table)?.first()? {
-        return Err(Error::new("Cannot add a NOT NULL column with default value NULL"));
+    let refusal = match (not_null && !default, constant, stored) {
+        (true, ..) => Some("Cannot add a NOT NULL column with default value NULL"),
+        (_, false, _) => Some("Cannot add a column with non-constant default"),
+        (.., true) => Some("cannot add a STORED column"),
+        _ => None,
+    };
+    if let Some(refusal) = refusal
+        && exec.table_cursor(table)?.first()?
+    {
+        return Err(Error::new(refusal).while_running());
     }
     let sql = &table.sql;
-    let close = closing_paren(sql.as_bytes()).ok_or_else(|| Error::new("malformed schema"))?;
-    let new = format!("{}, {}{}", &sql[..close], text, &sql[close..]);
+    let at = columns_end(sql.as_bytes()).ok_or_else(|| Error::new("malformed schema"))?;
+    let new = format!("{}, {}{}", &sql[..at], text, &sql[at..]);
     crate::parse::statement(new.as_bytes())?;
-    rewrite(exec, table.db, |row| {
+    let after = Check { scope: Scope::Table(&table.name), phase: " after add column" };
+    rewrite(exec, table.db, after, |row| {
         if is_table(row, &table.name) {
             row[4] = Value::text(new.as_bytes());
             return Ok(Change::Write);
@@ -71,8 +131,9 @@ fn add_column(
     })
 }
 
-/// The parenthesis that closes the list of columns.
-fn closing_paren(sql: &[u8]) -> Option<usize> {
+/// Where the list of columns ends: at the first constraint of the table or the closing parenthesis.
+fn columns_end(sql: &[u8]) -> Option<usize> {
+    use lex::Kw::{Check, Constraint, Foreign, Primary, Unique};
     let mut depth = 0;
     let mut at = 0;
     loop {
@@ -82,21 +143,37 @@ fn closing_paren(sql: &[u8]) -> Option<usize> {
             Tok::LParen => depth += 1,
             Tok::RParen if depth == 1 => return Some(token.start),
             Tok::RParen => depth -= 1,
+            Tok::Comma if depth == 1 => {
+                let behind = lex::next(sql, at).tok;
+                if matches!(behind, Tok::Kw(Check | Constraint | Foreign | Primary | Unique)) {
+                    return Some(token.start);
+                }
+            }
             Tok::End => return None,
             _ => {}
         }
     }
 }
 
+/// What is checked behind a change.
+struct Check<'c> {
+    scope: Scope<'c>,
+    phase: &'c str,
+}
+
+const AFTER_RENAME: Check<'static> = Check { scope: Scope::All, phase: " after rename" };
+
 fn rewrite(
     exec: &Exec<'_>,
     db: usize,
+    check: Check<'_>,
     change: impl FnMut(&mut [crate::value::Owned]) -> Result<Change>,
 ) -> Result<()> {
     exec.connection.atomically(db, || {
         let mut master = Master::open(exec, db)?;
         master.each(change)?;
-        master.changed()
+        master.changed()?;
+        super::verify::schema(exec, db, check.scope, check.phase)
     })
 }
 
@@ -161,8 +238,12 @@ fn rename_table(exec: &Exec<'_>, table: &crate::schema::Table, to: &str) -> Resu
             "there is already another table or index with this name: {to}"
         )));
     }
+    if to.to_ascii_lowercase().starts_with("sqlite_") {
+        return Err(Error::new(format!("object name reserved for internal use: {to}")));
+    }
     let from = table.name.clone();
-    rewrite(exec, table.db, |row| {
+    super::verify::schema(exec, table.db, Scope::All, "")?;
+    rewrite(exec, table.db, AFTER_RENAME, |row| {
         let own = text(&row[2]).eq_ignore_ascii_case(&from);
         let kind = text(&row[0]);
         let mut changed = false;
@@ -216,23 +297,31 @@ fn rename_column(
     from: &str,
     to: &str,
 ) -> Result<()> {
-    if table.column(from).is_none() {
-        return Err(Error::new(format!("no such column: \"{from}\"")));
-    }
     if table.column(to).is_some_and(|at| !table.columns[at].name.eq_ignore_ascii_case(from)) {
-        return Err(Error::new(format!("duplicate column name: {to}")));
+        let text =
+            format!("error in table {} after rename: duplicate column name: {to}", table.name);
+        return Err(Error::new(text).while_running());
     }
-    rewrite(exec, table.db, |row| {
+    super::verify::schema(exec, table.db, Scope::All, "")?;
+    rewrite(exec, table.db, AFTER_RENAME, |row| {
         let own = text(&row[2]).eq_ignore_ascii_case(&table.name);
         let kind = text(&row[0]);
         let sql = text(&row[4]);
         let names_table = sql.to_ascii_lowercase().contains(&table.name.to_ascii_lowercase());
-        if row[4].is_null() || !own && (!names_table || kind == "table" || kind == "index") {
+        if row[4].is_null() || !own && (!names_table || kind == "index") {
             return Ok(Change::Keep);
         }
         let new = replace_names(&sql, from, to, false, |tokens, n| {
             let before = n.checked_sub(1).map(|n| tokens[n].tok);
             use lex::Kw::*;
+            if kind == "table" {
+                // A name within REFERENCES belongs to the table that is referred to.
+                let owner = referred(sql.as_bytes(), tokens, n);
+                let owned = owner.as_ref().map_or(own, |o| o.eq_ignore_ascii_case(&table.name));
+                if !owned {
+                    return false;
+                }
+            }
             !matches!(
                 before,
                 Some(Tok::Kw(
@@ -248,6 +337,18 @@ fn rename_column(
     })
 }
 
+/// The table of the REFERENCES clause in whose list of columns token `n` stands.
+fn referred(sql: &[u8], tokens: &[lex::Token], n: usize) -> Option<String> {
+    let open =
+        tokens[..n].iter().rposition(|t| !matches!(t.tok, Tok::Id | Tok::Comma | Tok::Str))?;
+    let before = open.checked_sub(2)?;
+    let fits =
+        tokens[open].tok == Tok::LParen && tokens[before].tok == Tok::Kw(lex::Kw::References);
+    let name = tokens[open - 1];
+    let name = crate::parse::unquote(sql.get(name.start..name.end)?);
+    fits.then(|| String::from_utf8_lossy(&name).into_owned())
+}
+
 fn drop_column(
     exec: &Exec<'_>,
     table: &std::rc::Rc<crate::schema::Table>,
@@ -261,13 +362,18 @@ fn drop_column(
     let part = crate::schema::IndexPart::Column(at);
     for index in &table.indexes {
         if index.columns[..index.key_columns].iter().any(|c| c.part == part) {
-            if index.origin == crate::schema::Origin::Unique {
+            if index.origin == crate::schema::Origin::Unique && has_unique(&table.sql, at) {
                 return refuse("UNIQUE");
             }
+            let object = if index.origin == crate::schema::Origin::Create {
+                format!("index {}", index.name)
+            } else {
+                format!("table {}", table.name)
+            };
             return Err(Error::new(format!(
-                "error in index {} after drop column: no such column: {name}",
-                index.name
-            )));
+                "error in {object} after drop column: no such column: {name}"
+            ))
+            .while_running());
         }
     }
     if table.columns.len() == 1 {
@@ -287,8 +393,13 @@ fn drop_column(
         }
         after.indexes.clear();
         let stored = table.fields[at].is_some();
+        let after = std::rc::Rc::new(after);
+        super::create::check_expressions(exec, &after).map_err(|error| {
+            let text = format!("error in table {} after drop column: {error}", table.name);
+            Error::new(text).while_running()
+        })?;
         let mut writer = crate::dml::Writer::open(exec, table)?;
-        let mut target = crate::dml::Writer::open(exec, &std::rc::Rc::new(after))?;
+        let mut target = crate::dml::Writer::open(exec, &after)?;
         let mut on = stored && writer.cursor.first()?;
         while on {
             let mut row = writer.read(exec)?;
@@ -304,7 +415,19 @@ fn drop_column(
             }
             Ok(Change::Keep)
         })?;
-        master.changed()
+        master.changed()?;
+        super::verify::schema(exec, table.db, Scope::All, " after drop column")
+    })
+}
+
+/// Whether UNIQUE is a constraint of the column itself.
+fn has_unique(sql: &str, at: usize) -> bool {
+    let parsed = crate::parse::statement(sql.as_bytes());
+    let Ok(Some(crate::ast::Stmt::CreateTable(create))) = parsed.map(|parsed| parsed.stmt) else {
+        return false;
+    };
+    create.columns.get(at).is_some_and(|column| {
+        column.constraints.iter().any(|c| matches!(c, ColumnConstraint::Unique(_)))
     })
 }
 

@@ -12,7 +12,7 @@ use crate::catalog::{MAIN, TEMP};
 use crate::dml::Writer;
 use crate::error::{Error, Result};
 use crate::exec::{Exec, Flow};
-use crate::plan::Output;
+use crate::plan::{Expr, Output};
 use crate::record;
 use crate::schema::{self, Index, Table};
 use crate::value::{Affinity, Owned, Value};
@@ -71,7 +71,7 @@ pub(super) fn table(exec: &Exec<'_>, create: &CreateTable, text: &[u8]) -> Resul
 }
 
 /// Compiles the expressions of a definition, so that what they get wrong is told now.
-fn check_expressions(exec: &Exec<'_>, table: &Rc<Table>) -> Result<()> {
+pub(super) fn check_expressions(exec: &Exec<'_>, table: &Rc<Table>) -> Result<()> {
     exec.compile(|compiler| {
         compiler.push_row(&table.name, table);
         for check in &table.checks {
@@ -79,11 +79,33 @@ fn check_expressions(exec: &Exec<'_>, table: &Rc<Table>) -> Result<()> {
         }
         for column in &table.columns {
             if let Some((expr, _)) = &column.generated {
-                compiler.expr(expr)?;
+                let bound = compiler.expr(expr)?;
+                deterministic(&bound)?;
             }
         }
         Ok(())
     })
+}
+
+/// Refuses what a generated column may not ask: queries, functions with moods.
+fn deterministic(expr: &Expr) -> Result<()> {
+    match expr {
+        Expr::Call { function, .. } if !function.pure && !function.is_date() => {
+            let text = "non-deterministic functions prohibited in generated columns";
+            return Err(Error::new(text));
+        }
+        Expr::Scalar(_) | Expr::Exists(_) | Expr::InSelect { .. } | Expr::RowSelect(_) => {
+            return Err(Error::new("subqueries prohibited in generated columns"));
+        }
+        _ => {}
+    }
+    let mut result = Ok(());
+    crate::compile::children(expr, &mut |child| {
+        if result.is_ok() {
+            result = deterministic(child);
+        }
+    });
+    result
 }
 
 /// Makes the trees and schema rows of a table; its root page.
@@ -100,10 +122,10 @@ fn make_table(exec: &Exec<'_>, table: &Rc<Table>, sql: &[u8]) -> Result<u32> {
     let root = store.create_tree(&kind)?;
     let mut master = Master::open(exec, table.db)?;
     master.add("table", &table.name, &table.name, root, Some(sql))?;
-    for (n, index) in table.indexes.iter().enumerate() {
-        let name = format!("sqlite_autoindex_{}_{}", table.name, n + 1);
+    for index in &table.indexes {
+        let name = &index.name;
         let root = store.create_tree(&TreeKind::Index(index.key_info.clone()))?;
-        master.add("index", &name, &table.name, root, None)?;
+        master.add("index", name, &table.name, root, None)?;
     }
     let schema = &exec.catalog.schemas[table.db].1;
     if table.autoincrement && !schema.tables.contains_key("sqlite_sequence") {

@@ -14,6 +14,7 @@ impl Exec<'_> {
         if plan.table.is_view {
             return self.delete_from_view(plan, parent);
         }
+        self.prepare_parent(&plan.table)?;
         if plan.truncate {
             let store = self.connection.store(plan.table.db)?;
             for index in &plan.table.indexes {

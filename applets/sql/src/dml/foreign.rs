@@ -25,6 +25,29 @@ impl Parent<'_> {
 }
 
 impl Exec<'_> {
+    /// Refuses an INSERT into a table whose parents are not there, or are no keys.
+    pub(super) fn prepare_child(&self, table: &Rc<Table>) -> Result<()> {
+        if !self.connection.foreign_keys() {
+            return Ok(());
+        }
+        table.foreign_keys.iter().try_for_each(|key| {
+            let parent = self.parent_of(table, key)?;
+            parent_columns(&parent, key, &table.name).map(drop)
+        })
+    }
+
+    /// Refuses a DELETE from a table that children refer to by what is no key.
+    pub(super) fn prepare_parent(&self, table: &Rc<Table>) -> Result<()> {
+        self.each_child(table, |_, _, _| Ok(()))
+    }
+
+    fn parent_of(&self, table: &Table, key: &TableKey) -> Result<Rc<Table>> {
+        let schema = self.catalog.name(table.db);
+        self.catalog.table(Some(&schema), &key.key.table).ok_or_else(|| {
+            Error::new(format!("no such table: {schema}.{}", key.key.table)).in_prepare()
+        })
+    }
+
     /// Checks that the parents of a new row are there.
     pub(super) fn check_child(&self, table: &Rc<Table>, row: &NewRow) -> Result<()> {
         if !self.connection.foreign_keys() {
@@ -51,11 +74,7 @@ impl Exec<'_> {
         values: &[Owned],
         row: &NewRow,
     ) -> Result<bool> {
-        let schema = self.catalog.name(table.db);
-        let Some(parent) = self.catalog.table(Some(&schema), &key.key.table) else {
-            let text = format!("no such table: {schema}.{}", key.key.table);
-            return Err(Error::new(text).in_prepare());
-        };
+        let parent = self.parent_of(table, key)?;
         let columns = parent_columns(&parent, key, &table.name)?;
         if Rc::ptr_eq(&parent, table) || parent.name == table.name {
             let own = columns
@@ -93,12 +112,13 @@ impl Exec<'_> {
         let mut on = writer.cursor.first()?;
         while on {
             let row = writer.read(self)?;
-            let same = columns.iter().zip(values).zip(collations).all(|((at, value), collation)| {
-                let column = &table.columns[*at];
-                let value = value.clone().apply(column.affinity);
-                !row.values[*at].is_null()
-                    && row.values[*at].compare(&value, *collation).is_eq()
-            });
+            let same =
+                columns.iter().zip(values).zip(collations).all(|((at, value), collation)| {
+                    let column = &table.columns[*at];
+                    let value = value.clone().apply(column.affinity);
+                    !row.values[*at].is_null()
+                        && row.values[*at].compare(&value, *collation).is_eq()
+                });
             if same {
                 found.push(row);
             }
@@ -263,7 +283,8 @@ fn failed() -> Error {
 /// The columns of the parent that a key points at: they must be its primary key or unique.
 fn parent_columns(parent: &Table, key: &TableKey, child: &str) -> Result<Vec<usize>> {
     let mismatch = || {
-        Error::new(format!("foreign key mismatch - \"{child}\" referencing \"{}\"", parent.name))
+        let text = format!("foreign key mismatch - \"{child}\" referencing \"{}\"", parent.name);
+        Error::new(text).in_prepare()
     };
     if key.key.columns.is_empty() {
         let mut primary: Vec<(usize, usize)> = parent

@@ -30,6 +30,7 @@ impl Exec<'_> {
         if plan.table.is_view {
             return self.insert_into_view(plan, parent);
         }
+        self.prepare_child(&plan.table)?;
         let mut inserter = Inserter {
             exec: self,
             plan,

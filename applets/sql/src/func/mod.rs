@@ -47,6 +47,13 @@ pub struct Scalar {
     pub pure: bool,
 }
 
+impl Scalar {
+    /// A function of dates: it moves with the clock only where it is asked for `now`.
+    pub fn is_date(&self) -> bool {
+        date::FUNCTIONS.iter().any(|function| std::ptr::eq(function, self))
+    }
+}
+
 impl std::fmt::Debug for Scalar {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)

@@ -251,8 +251,13 @@ impl Parser<'_> {
                 self.term()?
             }
             _ if self.is_id(0) => {
+                let quoted = self.peek() == Tok::Id && self.is_quoted();
                 let name = self.name()?;
-                Expr::Literal(crate::ast::Literal::Text(name.as_bytes().into()))
+                match name.to_ascii_lowercase().as_str() {
+                    "true" if !quoted => Expr::Literal(crate::ast::Literal::Int(1)),
+                    "false" if !quoted => Expr::Literal(crate::ast::Literal::Int(0)),
+                    _ => Expr::Literal(crate::ast::Literal::Text(name.as_bytes().into())),
+                }
             }
             _ => return Err(self.unexpected()),
         };

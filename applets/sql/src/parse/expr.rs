@@ -499,11 +499,11 @@ impl Parser<'_> {
         };
         self.next();
         let (start, end) = if self.eat_kw(Kw::Between) {
-            let start = self.frame_bound()?;
+            let start = self.frame_bound(true)?;
             self.expect_kw(Kw::And)?;
-            (start, self.frame_bound()?)
+            (start, self.frame_bound(false)?)
         } else {
-            (self.frame_bound()?, FrameBound::CurrentRow)
+            (self.frame_bound(true)?, FrameBound::CurrentRow)
         };
         let mut exclude = FrameExclude::NoOthers;
         if self.eat_kw(Kw::Exclude) {
@@ -535,12 +535,18 @@ impl Parser<'_> {
         Ok(Some(WindowFrame { unit, start, end, exclude }))
     }
 
-    fn frame_bound(&mut self) -> Result<FrameBound> {
+    fn frame_bound(&mut self, first: bool) -> Result<FrameBound> {
         if self.is(Kw::Unbounded) {
             self.next();
-            return match self.next().tok {
-                Tok::Kw(Kw::Preceding) => Ok(FrameBound::UnboundedPreceding),
-                Tok::Kw(Kw::Following) => Ok(FrameBound::UnboundedFollowing),
+            return match self.peek() {
+                Tok::Kw(Kw::Preceding) => {
+                    self.next();
+                    Ok(FrameBound::UnboundedPreceding)
+                }
+                Tok::Kw(Kw::Following) if !first => {
+                    self.next();
+                    Ok(FrameBound::UnboundedFollowing)
+                }
                 _ => Err(self.unexpected()),
             };
         }

@@ -396,6 +396,12 @@ impl<'a> Parser<'a> {
         Ok(PragmaValue { text })
     }
 
+    /// Whether the next token stands in quotes.
+    fn is_quoted(&mut self) -> bool {
+        let token = self.token(0);
+        matches!(self.text(token).first(), Some(b'"' | b'[' | b'`' | b'\''))
+    }
+
     fn next_is_minus(&mut self) -> bool {
         self.next().tok == Tok::Minus
     }
