@@ -28,8 +28,11 @@ pub mod pty;
 pub mod random;
 pub mod resolve;
 pub mod rtnetlink;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod shared_map;
 pub mod signal;
+pub mod signal_queue;
 pub mod spawn;
 pub mod splice;
 pub mod stop_signal;
