@@ -568,8 +568,10 @@ fn payload(name: &str) -> Result<Payload, Failure> {
         "resp" => Payload::Resp,
         "tftp" => Payload::Tftp,
         "vxlan" => Payload::Vxlan,
-        "aodv" | "carp" | "cnfp" | "lmp" | "pgm" | "pgm_zmtp1" | "ptp" | "radius" | "rpc"
-        | "snmp" | "someip" | "vat" | "wb" | "zmtp1" => Payload::Other,
+        "carp" => Payload::Carp,
+        "someip" => Payload::Someip,
+        "aodv" | "cnfp" | "lmp" | "pgm" | "pgm_zmtp1" | "ptp" | "radius" | "rpc" | "snmp"
+        | "vat" | "wb" | "zmtp1" => Payload::Other,
         _ => return Err(Failure::new(format!("unknown packet type '{name}'"))),
     })
 }

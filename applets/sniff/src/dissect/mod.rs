@@ -10,10 +10,14 @@ pub mod flow;
 pub mod model;
 pub mod registry;
 
+mod aoe;
 mod app;
+mod arista;
 mod arp;
 mod bcm_li;
+mod bfd;
 mod bootp;
+mod calm_fast;
 mod cfm;
 mod dhcp6;
 mod dns;
@@ -27,26 +31,35 @@ mod icmp6_node;
 mod igmp;
 mod ip;
 mod ip6;
+mod ipoib;
 mod link;
 mod llc;
 mod lldp;
 mod lldp_organization;
 mod loopback;
+mod macsec;
 mod mobility;
+mod nsh;
 mod ntp;
 mod osi;
 mod pppoe;
 mod quic;
+mod rip;
 mod rpki;
 mod rpl;
 mod rtp;
 mod rx;
+mod slip;
+mod someip;
 mod stp;
+mod switch_tag;
 mod tcp;
 mod tcp_options;
 mod timed;
 mod tunnel;
 mod udp;
+mod vrrp;
+mod vsock;
 
 pub use buf::Buf;
 pub use model::{Field, Sink, Text, Value};
@@ -55,7 +68,7 @@ use box_wire::link::LinkType;
 
 use crate::names::Names;
 use crate::text::address::Address;
-use crate::text::{Put, dump, name_of};
+use crate::text::{Put, Visible, dump, name_of};
 use flow::TcpNumbers;
 
 /// Tunnels in tunnels deeper than this are not followed.
@@ -128,6 +141,10 @@ pub enum Payload {
     Tftp,
     /// VXLAN.
     Vxlan,
+    /// CARP in place of VRRP.
+    Carp,
+    /// SOME/IP.
+    Someip,
     /// One whose dissector is not here: the payload is shown by its length.
     Other,
 }
@@ -161,6 +178,8 @@ pub struct Ctx<S: Sink> {
     pub tcp: TcpNumbers,
     /// Where fields go.
     pub sink: S,
+    /// What compressed serial lines leave out.
+    lines: Box<slip::Lines>,
     /// The protocol at work, for `[|name]`.
     protocol: &'static str,
     /// Length of the link-layer header, for `-x`.
@@ -188,6 +207,7 @@ impl<S: Sink> Ctx<S> {
             names,
             tcp: TcpNumbers::default(),
             sink,
+            lines: Box::default(),
             protocol: "",
             link_header_len: 0,
             depth: 0,
@@ -319,6 +339,24 @@ impl<S: Sink> Ctx<S> {
     fn hex_print(&mut self, indent: &str, buf: Buf<'_>, len: usize) {
         if S::TEXT {
             dump::hex_only(&mut self.out, indent.as_bytes(), buf.limit(len).bytes());
+        }
+    }
+
+    /// So many bytes, what is not printable made visible; to the end of what was captured.
+    fn visible(&mut self, buf: Buf<'_>, len: usize) -> Step {
+        self.put(Visible(buf.limit(len).bytes()));
+        buf.need(len)
+    }
+
+    /// As [`Ctx::visible`], up to a NUL that may come before.
+    fn visible_to_nul(&mut self, buf: Buf<'_>, len: usize) -> Step {
+        let text = buf.limit(len).bytes();
+        match memchr::memchr(0, text) {
+            Some(end) => {
+                self.put(Visible(text.get(..end).unwrap_or_default()));
+                Ok(())
+            }
+            None => self.visible(buf, len),
         }
     }
 

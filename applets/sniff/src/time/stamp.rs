@@ -167,12 +167,23 @@ fn year_text(out: &mut Vec<u8>, year: i64) {
 
 /// Appends a stamp with its date in UTC: what dissectors print of times inside packets.
 pub fn put_utc(out: &mut Vec<u8>, second: i64) {
+    put_utc_date(out, second, "T");
+    "Z".put(out);
+}
+
+/// `2019-05-29 20:36:39.944724424`, in UTC.
+pub fn put_utc_nanos(out: &mut Vec<u8>, second: i64, nanos: u32) {
+    put_utc_date(out, second, " ");
+    (".", DecN(nanos, 9)).put(out);
+}
+
+/// `2019-05-29 20:36:39`, in UTC, with `between` date and clock.
+pub fn put_utc_date(out: &mut Vec<u8>, second: i64, between: &str) {
     let (year, month, day) = civil(second.div_euclid(86_400));
     let of_day = second.rem_euclid(86_400) as u64;
     year_text(out, year);
-    ("-", DecN(month as u64, 2), "-", DecN(day as u64, 2), "T").put(out);
-    (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2), "Z")
-        .put(out);
+    ("-", DecN(month as u64, 2), "-", DecN(day as u64, 2), between).put(out);
+    (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2)).put(out);
 }
 
 #[cfg(test)]
