@@ -1,7 +1,7 @@
 //! Time stamps that Arista switches put between the addresses and the type of a frame.
 
 use super::{Buf, Ctx, Sink, Step, put};
-use crate::text::{HexN, Names, name_or};
+use crate::text::{DecN, HexN, Names, name_or};
 use crate::time::stamp::put_utc_nanos;
 
 const SUBTYPES: Names = &[(1, "Timestamp")];
@@ -18,7 +18,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step<Option<usize>> {
     if subtype != 1 {
         return Ok(None);
     }
-    let (scale, format, hardware) = (version >> 12, version >> 8 & 15, version & 0xff);
+    let (scale, format, hardware) = (version >> 8, version >> 4 & 15, version & 15);
     put!(c, "Timescale ", name_or(TIMESCALES, scale.into(), "Unknown"), " (", scale, "), ");
     put!(c, "Format ", name_or(FORMATS, format.into(), "Unknown"), " (", format, "), ");
     put!(c, "HwInfo ", name_or(HARDWARE, hardware.into(), "Unknown"), " (", hardware, "), ");
@@ -34,7 +34,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step<Option<usize>> {
         }
         2 => {
             let (seconds, nanos) = (buf.be16_at(4)?, buf.be32_at(6)?);
-            put!(c, "Seconds ", seconds, ", Nanoseconds ", nanos, ": ");
+            put!(c, "Timestamp ", seconds, ".", DecN(nanos, 9), ": ");
             Ok(Some(10))
         }
         _ => Ok(None),

@@ -141,6 +141,9 @@ fn typed<S: Sink>(c: &mut Ctx<S>, mut frame: Frame<'_>) -> Step<usize> {
         c.link_header_len = frame.header_len;
     }
     if frame.kind == ARISTA {
+        if !c.options.link_header {
+            frame.show_type(c);
+        }
         if let Some(len) = arista::print(c, frame.payload)? {
             frame.pass(frame.payload, frame.left, len)?;
             frame.length_shown = false;

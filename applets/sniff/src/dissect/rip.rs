@@ -46,7 +46,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     match (command, version) {
         (1 | 2, 1 | 2) => {
             put!(c, ", routes: ", len / ROUTE_LEN, if version == 2 { " or less" } else { "" });
-            routes(c, buf.from(4).limit(left - 4), version)?;
+            routes(c, buf.from(4), left - 4, version)?;
         }
         (1 | 2, _) => c.put(", unknown version"),
         (4..=6, _) => {}
@@ -59,28 +59,29 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     Ok(())
 }
 
-fn routes<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, version: u8) -> Step {
-    let mut buf = buf;
-    while !buf.is_empty() {
-        let used = if version == 1 { entry_1(c, buf)? } else { entry_2(c, buf)? };
+fn routes<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, version: u8) -> Step {
+    let (mut buf, mut left) = (buf, len);
+    while left > 0 {
+        let used = if version == 1 { entry_1(c, buf, left)? } else { entry_2(c, buf, left)? };
         let Some(used) = used else {
             c.truncated();
             return Ok(());
         };
-        if buf.len() < used {
-            put!(c, " [remaining entries length ", buf.len(), " < ", used, "]");
+        if left < used {
+            put!(c, " [remaining entries length ", left, " < ", used, "]");
             c.invalid();
             return Ok(());
         }
         buf = buf.from(used);
+        left -= used;
         c.check_text()?;
     }
     Ok(())
 }
 
 /// An entry of version 1: how long it was; `None` when it is cut.
-fn entry_1<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step<Option<usize>> {
-    if !buf.has(ROUTE_LEN) {
+fn entry_1<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, left: usize) -> Step<Option<usize>> {
+    if left < ROUTE_LEN || !buf.has(ROUTE_LEN) {
         return Ok(None);
     }
     let family = buf.be16_at(0)?;
@@ -99,20 +100,20 @@ fn entry_1<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step<Option<usize>> {
     Ok(Some(ROUTE_LEN))
 }
 
-fn entry_2<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step<Option<usize>> {
-    if !buf.has(4) {
+fn entry_2<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, left: usize) -> Step<Option<usize>> {
+    if left < 4 || !buf.has(4) {
         return Ok(None);
     }
     let family = buf.be16_at(0)?;
     if family == AUTHENTICATION {
-        return authentication(c, buf);
+        return authentication(c, buf.limit(left));
     }
     if !matches!(family, 0 | 2) {
         put!(c, "\n\t  AFI ", Named(FAMILIES, family.into(), "Unknown (", ")"));
         c.hex_print("\n\t  ", buf.from(4), ROUTE_LEN - 4);
         return Ok(Some(ROUTE_LEN));
     }
-    if !buf.has(ROUTE_LEN) {
+    if left < ROUTE_LEN || !buf.has(ROUTE_LEN) {
         return Ok(None);
     }
     c.put("\n\t  AFI ");

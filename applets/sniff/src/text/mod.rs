@@ -140,6 +140,22 @@ impl<T: Copy + Into<u64>> Put for DecN<T> {
     }
 }
 
+/// `%.3f`; the formatting machinery knows how to round.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixed3(pub f64);
+
+impl Put for Fixed3 {
+    fn put(&self, out: &mut Vec<u8>) {
+        use std::io::Write;
+        // Writing into a vector cannot fail.
+        let _ = if self.0.is_nan() {
+            write!(out, "{}nan", if self.0.is_sign_negative() { "-" } else { "" })
+        } else {
+            write!(out, "{:.3}", self.0)
+        };
+    }
+}
+
 /// A value in a column of at least so many bytes, at its right end.
 #[derive(Clone, Copy, Debug)]
 pub struct Right<T>(pub T, pub usize);

@@ -3,7 +3,7 @@
 use box_wire::pcap::Precision;
 
 use super::zone::{Zone, civil};
-use crate::text::{DecN, Put};
+use crate::text::{DecN, Put, Right};
 
 /// When a packet was seen. The fraction is in the precision of the run, and may pass a second in a
 /// damaged file.
@@ -184,6 +184,20 @@ pub fn put_utc_date(out: &mut Vec<u8>, second: i64, between: &str) {
     year_text(out, year);
     ("-", DecN(month as u64, 2), "-", DecN(day as u64, 2), between).put(out);
     (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2)).put(out);
+}
+
+/// `Tue Nov 14 22:13:20 2023`, in UTC, as ctime(3) has it.
+pub fn put_ctime(out: &mut Vec<u8>, second: i64) {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let of_epoch = second.div_euclid(86_400);
+    let (year, month, day) = civil(of_epoch);
+    let of_day = second.rem_euclid(86_400) as u64;
+    DAYS.get(of_epoch.rem_euclid(7) as usize).put(out);
+    (" ", MONTHS.get((month as usize).wrapping_sub(1)), " ", Right(day as u64, 2), " ").put(out);
+    (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2)).put(out);
+    (" ", year).put(out);
 }
 
 #[cfg(test)]
