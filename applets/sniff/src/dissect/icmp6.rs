@@ -168,7 +168,10 @@ fn message<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, kind: u8, code: u8
             options(c, buf, len, 40)?;
         }
         138 => icmp6_node::renumbering(c, buf)?,
-        139 | 140 => icmp6_node::information(c, buf, len, kind == 139)?,
+        139 | 140 => {
+            let step = icmp6_node::information(c, buf, len, kind == 139);
+            c.absorb(step)?;
+        }
         141 | 142 | 200 | 201 if kind < 200 => {}
         143 => listener_report(c, buf, len)?,
         144 | 146 => put!(c, ", id 0x", HexN(buf.be16_at(4)?, 4)),

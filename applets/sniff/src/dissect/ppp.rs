@@ -100,6 +100,10 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     let first = buf.u8_at(0)?;
     let (protocol, skip) =
         if first & 1 == 1 { (u16::from(first), 1) } else { (buf.be16_at(0)?, 2) };
+    if protocol & 1 == 0 {
+        put!(c, "(protocol 0x", HexN(protocol, 4), " invalid)");
+        return Ok(());
+    }
     if c.options.link_header {
         let name = NamedHex(PROTOCOLS, protocol.into(), "unknown PPP protocol (0x", 4, ")");
         put!(c, name, " (0x", HexN(protocol, 4), "), length ", whole, ": ");
