@@ -418,7 +418,11 @@ impl<'e> Exchange<'e> {
 
     /// What came of an answer that is cut is passed on as far as the client takes it at once.
     async fn cut(&self, why: String) -> Trouble {
-        poll_fn(|cx| Poll::Ready(drop(self.client.borrow_mut().poll_flush(cx)))).await;
+        poll_fn(|cx| {
+            let _ = self.client.borrow_mut().poll_flush(cx);
+            Poll::Ready(())
+        })
+        .await;
         Trouble::Cut(why)
     }
 }
