@@ -353,6 +353,21 @@ impl Session {
                 self.finish(Some(format!("the answer was cut: {why}")), forward);
                 Next::Abort
             }
+            Trouble::ClientIdle => {
+                let reason = "the request's body did not arrive in time";
+                let answer = Answer::error(408, 304, reason, "", plan.json);
+                self.capture_end(forward);
+                self.answer(answer.closing(), plan.to_head, true).await
+            }
+            Trouble::UpstreamIdle => {
+                let failed = Failed {
+                    status: 504,
+                    code: 208,
+                    reason: format!("no answer from {name} in time"),
+                    advice: format!("{name} took the request and does not answer."),
+                };
+                self.failed(&failed, plan, forward).await
+            }
             Trouble::BadRequest(reject) => {
                 self.capture_end(forward);
                 self.reject(reject, plan.json).await
