@@ -8,6 +8,7 @@ mod differential;
 mod persistence;
 mod server;
 mod support;
+mod tracking;
 
 use support::bx;
 

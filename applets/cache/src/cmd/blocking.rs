@@ -190,9 +190,9 @@ fn serve_one(
     waiter.finish();
     leave(&mut db, waiter);
     let made = std::mem::take(&mut db.effects.ready);
-    let events = std::mem::take(&mut db.effects.events);
+    let news = std::mem::take(&mut db.effects.news);
     drop(db);
-    server.publish_events(events);
+    server.tell(news, 0, None);
     server.post(waiter.worker, Message::Served(waiter.client, out.bytes));
     Some(made)
 }

@@ -3,6 +3,8 @@
 //! Reads and writes go through here, so that each of the things that must happen beside a change
 //! has one place: expiry on access, the LRU clock, WATCH, waiting clients, events, the log.
 
+use std::sync::atomic::Ordering;
+
 use box_wire::decimal::{parse_i64, push_i64};
 use box_wire::resp::push_request;
 
@@ -42,8 +44,19 @@ pub struct Effects {
     pub not_verbatim: bool,
     /// Keys that a client may be waiting for.
     pub ready: Vec<(u32, Vec<u8>)>,
-    /// Events to be published: database, name of the event, key.
+    /// What others are told once the shards are free.
+    pub news: News,
+}
+
+/// What others are told of a command.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Events to be published: database, class, name of the event, key.
     pub events: Vec<(u32, u32, &'static str, Vec<u8>)>,
+    /// Keys that have changed, if anybody tracks keys.
+    pub changed: Vec<Vec<u8>>,
+    /// Whether all keys have changed.
+    pub flushed: bool,
 }
 
 /// A string's value.
@@ -271,8 +284,7 @@ impl Db<'_> {
             return;
         }
         self.stats.expired.add(1);
-        let id = self.id;
-        self.shard_of(key).touch(id, key);
+        self.touch(key);
         self.event(event::EXPIRED, "expired", key);
         let mut request = Vec::new();
         push_request(&mut request, [&b"DEL"[..], key].into_iter());
@@ -284,16 +296,25 @@ impl Db<'_> {
     #[inline]
     pub fn changed(&mut self, class: u32, event: &'static str, key: &[u8]) {
         self.effects.dirty += 1;
+        self.touch(key);
+        self.event(class, event, key);
+    }
+
+    /// Tells those who watch or track `key` that it has been changed.
+    #[inline]
+    pub fn touch(&mut self, key: &[u8]) {
         let id = self.id;
         self.shard_of(key).touch(id, key);
-        self.event(class, event, key);
+        if self.server.hot.tracking.load(Ordering::Relaxed) > 0 {
+            self.effects.news.changed.push(key.to_vec());
+        }
     }
 
     /// Publishes an event about `key`, if anybody asked for its class.
     #[inline]
     pub fn event(&mut self, class: u32, event: &'static str, key: &[u8]) {
         if self.server.hot.events() & class != 0 {
-            self.effects.events.push((self.id, class, event, key.to_vec()));
+            self.effects.news.events.push((self.id, class, event, key.to_vec()));
         }
     }
 

@@ -37,6 +37,7 @@ pub mod slowlog;
 pub mod sort;
 pub mod string;
 pub mod table;
+pub mod tracking;
 pub mod transaction;
 pub mod zrange;
 pub mod zset;

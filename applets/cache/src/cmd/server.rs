@@ -1,5 +1,6 @@
 //! The server as a whole.
 
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use box_wire::resp::Args;
@@ -27,6 +28,7 @@ fn flush(ctx: &mut Ctx<'_>, args: Args<'_>, dbs: &[usize]) -> Done {
     if !gone.is_empty() {
         ctx.server.bin.throw(Box::new(gone));
     }
+    ctx.db.effects.news.flushed = ctx.server.hot.tracking.load(Ordering::Relaxed) > 0;
     ctx.db.effects.dirty += 1;
     ctx.out.ok();
     Ok(())

@@ -35,12 +35,28 @@ pub struct Config {
     pub timeout_s: i64,
     /// `client-query-buffer-limit`
     pub query_buffer_limit: usize,
-    /// Hard limits of `client-output-buffer-limit` for normal and listening clients.
-    pub output_limits: [usize; 2],
+    /// `client-output-buffer-limit` for normal and listening clients.
+    pub output_limits: [OutputLimit; 2],
     /// `maxmemory-samples`
     pub samples: usize,
     /// `stop-writes-on-bgsave-error`
     pub stop_writes_on_save_error: bool,
+}
+
+/// How many bytes of replies may wait for a client that does not fetch them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// More than this ends its connection.
+    pub hard: usize,
+    /// More than this ends it after `soft_ms`.
+    pub soft: usize,
+    /// For how long it may be above `soft`.
+    pub soft_ms: i64,
+}
+
+impl OutputLimit {
+    /// As many as there are.
+    pub const NONE: OutputLimit = OutputLimit { hard: usize::MAX, soft: usize::MAX, soft_ms: 0 };
 }
 
 /// Names that mean the same parameter: the second is shown beside the first.
@@ -94,7 +110,7 @@ impl Default for Config {
             maxclients: 10_000,
             timeout_s: 0,
             query_buffer_limit: 1 << 30,
-            output_limits: [usize::MAX; 2],
+            output_limits: [OutputLimit::NONE; 2],
             samples: 5,
             stop_writes_on_save_error: true,
         };
@@ -136,6 +152,13 @@ fn normalised(param: &Param, words: &[String]) -> Result<String, String> {
         Kind::Memory => parse_memory(&value)
             .map(|bytes| bytes.to_string())
             .ok_or_else(|| "argument must be a memory value".into()),
+        Kind::MemoryOrPercent => match value.strip_suffix('%') {
+            Some(percent) if percent.parse::<u8>().is_ok_and(|n| n <= 100) => Ok(value),
+            Some(_) => Err("argument must be a memory or percent value".into()),
+            None => parse_memory(&value)
+                .map(|bytes| bytes.to_string())
+                .ok_or_else(|| "argument must be a memory or percent value".into()),
+        },
         Kind::Enum(words) => {
             let found = words.iter().find(|word| word.eq_ignore_ascii_case(&value));
             found.map(|word| (*word).to_owned()).ok_or_else(|| {
@@ -285,6 +308,15 @@ impl Config {
         numbers.chunks_exact(2).map(|pair| (pair[0], pair[1] as u64)).collect()
     }
 
+    /// `maxmemory-clients` in bytes, `maxmemory` being as given.
+    pub fn clients_memory(&self, maxmemory: u64) -> u64 {
+        let text = self.get("maxmemory-clients");
+        match text.strip_suffix('%') {
+            Some(percent) => maxmemory / 100 * percent.parse::<u64>().unwrap_or(0),
+            None => text.parse().unwrap_or(0),
+        }
+    }
+
     /// Where the RDB file is.
     pub fn rdb_path(&self) -> PathBuf {
         PathBuf::from(self.get("dbfilename"))
@@ -305,12 +337,16 @@ impl Config {
             (size("proto-max-bulk-len"), size("slowlog-max-len"), size("maxclients"));
         let (query, samples) = (size("client-query-buffer-limit"), size("maxmemory-samples"));
         let words: Vec<&str> = self.get("client-output-buffer-limit").split(' ').collect();
-        let hard = |class: &str| {
+        let limit = |class: &str| {
             let at = words.iter().position(|word| *word == class);
-            let bytes = at.and_then(|at| words.get(at + 1)?.parse::<usize>().ok()).unwrap_or(0);
-            if bytes == 0 { usize::MAX } else { bytes }
+            let number = |offset: usize| {
+                at.and_then(|at| words.get(at + offset)?.parse::<usize>().ok()).unwrap_or(0)
+            };
+            let bytes = |offset| if number(offset) == 0 { usize::MAX } else { number(offset) };
+            OutputLimit { hard: bytes(1), soft: bytes(2), soft_ms: number(3) as i64 * 1000 }
         };
-        self.output_limits = [hard("normal"), hard("pubsub")];
+        let output_limits = [limit("normal"), limit("pubsub")];
+        self.output_limits = output_limits;
         self.limits = limits;
         self.proto_max_bulk_len = bulk;
         self.slowlog_max_len = slow;

@@ -10,6 +10,8 @@ pub enum Kind {
     Int(i64, i64),
     /// A number of bytes, with units.
     Memory,
+    /// A number of bytes, or a share of `maxmemory` in percent.
+    MemoryOrPercent,
     /// One of these words.
     Enum(&'static [&'static str]),
     /// Anything.
@@ -299,7 +301,7 @@ pub static PARAMS: &[Param] = &[
     Param { name: "masteruser", default: "", kind: Kind::Text, fixed: false },
     Param { name: "maxclients", default: "10000", kind: Kind::Int(1, 4294967295), fixed: false },
     Param { name: "maxmemory", default: "0", kind: Kind::Memory, fixed: false },
-    Param { name: "maxmemory-clients", default: "0", kind: Kind::Memory, fixed: false },
+    Param { name: "maxmemory-clients", default: "0", kind: Kind::MemoryOrPercent, fixed: false },
     Param {
         name: "maxmemory-eviction-tenacity",
         default: "10",

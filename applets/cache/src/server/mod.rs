@@ -14,6 +14,7 @@ pub mod save;
 pub mod session;
 pub mod start;
 pub mod stats;
+pub mod tracking;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -24,7 +25,8 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use box_wire::resp::Args;
 
 use crate::cmd::Error;
-use crate::cmd::db::{Db, Effects, event};
+use crate::cmd::db::{Db, Effects, News, event};
+use crate::cmd::reply::Out;
 use crate::cmd::slowlog::Slowlog;
 use crate::config::{Config, Refused};
 use crate::persist::aof::Log;
@@ -55,6 +57,8 @@ pub struct Server {
     pub hub: hub::Hub,
     /// All clients.
     pub clients: clients::Clients,
+    /// Who has read which key.
+    pub tracking: tracking::Tracking,
     /// The slow commands.
     pub slowlog: Mutex<Slowlog>,
     /// The state of saving.
@@ -103,6 +107,7 @@ impl Server {
             bin: bin::Bin::default(),
             hub: hub::Hub::default(),
             clients: clients::Clients::default(),
+            tracking: tracking::Tracking::default(),
             slowlog: Mutex::default(),
             saver: Saver::new(now.as_secs() as i64),
             logger: logger::Logger::open(config.get("logfile"), config.get("loglevel"))?,
@@ -196,6 +201,7 @@ impl Server {
         self.hot.set_events(if on { classes } else { 0 });
         self.hot.slow_us.store(config.int("slowlog-log-slower-than"), Ordering::Relaxed);
         self.log.set_fsync(config.get("appendfsync"));
+        self.hot.clients_max.store(config.clients_memory(memory), Ordering::Relaxed);
         self.config_version.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -264,7 +270,8 @@ impl Server {
             effects: Effects::default(),
             stats: self.stats(worker),
             no_touch: false,
-            expires: true,
+            // While clients are paused, the data stays as it is.
+            expires: self.hot.pause.load(Ordering::Relaxed) == hot::pause::NONE,
             last: None,
         }
     }
@@ -334,6 +341,22 @@ impl Server {
             if wanted & event::KEYEVENT != 0 {
                 let channel = format!("__keyevent@{db}__:{name}");
                 self.hub.publish(self, channel.as_bytes(), &key, None);
+            }
+        }
+    }
+
+    /// Tells everybody what a command has done beside its reply. Called when the shards are free;
+    /// what is for the client `writer` itself goes to its output.
+    pub fn tell(&self, news: News, writer: u64, out: Option<&mut Out>) {
+        if !news.events.is_empty() {
+            self.publish_events(news.events);
+        }
+        if news.flushed || !news.changed.is_empty() {
+            let mut out = out;
+            let own = out.as_deref_mut().map(|out| (writer, out));
+            self.tracking.invalidate(self, &news.changed, writer, own);
+            if news.flushed {
+                self.tracking.invalidate_all(self, out.map(|out| (writer, out)));
             }
         }
     }
