@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::server::stats::Stats;
 use crate::store::entry::{Entry, NewValue, Value};
 use crate::store::shard::{Place, Shard, View};
-use crate::types::{Hash, Limits, List, Object, Set, Zset};
+use crate::types::{Hash, Limits, List, Object, Set, Stream, Zset};
 
 /// Classes of keyspace events (`notify-keyspace-events`).
 pub mod event {
@@ -203,6 +203,7 @@ impl Db<'_> {
         let table = &mut self.view.shard(place.shard).dbs[id];
         match table.find_mut(place.hash, key) {
             Some(entry) => {
+                let was_stream = matches!(entry.value(), Value::Object(Object::Stream(_)));
                 let had = entry.expiry().is_some();
                 let heavy = entry.object_mut().is_some_and(|object| object.effort() > 64);
                 if heavy {
@@ -218,6 +219,9 @@ impl Db<'_> {
                 }
                 if had != expiry.is_some() {
                     self.view.shard(place.shard).dbs[id].mark(place.hash, key, !had);
+                }
+                if was_stream {
+                    self.signal(key);
                 }
             }
             None => {
@@ -245,6 +249,12 @@ impl Db<'_> {
     /// What comes with a new key.
     fn added(&mut self, key: &[u8]) {
         self.event(event::NEW, "new", key);
+        self.signal(key);
+    }
+
+    /// Looks for clients that wait for `key` once the command has ended.
+    #[inline]
+    pub fn signal(&mut self, key: &[u8]) {
         let id = self.id;
         let waiting = &self.shard_of(key).waiting;
         if !waiting.is_empty() && waiting.contains_key(&(id, key.to_vec())) {
@@ -261,6 +271,8 @@ impl Db<'_> {
     pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let place = self.place(key);
         let id = self.id as usize;
+        // Who waits for entries of a group must learn that the stream has gone.
+        self.signal(key);
         self.view.shard(place.shard).dbs[id].remove(place.hash, key)
     }
 
@@ -429,3 +441,4 @@ container!(list, list_mut, list_or_new, List, List);
 container!(set, set_mut, set_or_new, Set, Set);
 container!(hash, hash_mut, hash_or_new, Hash, Hash);
 container!(zset, zset_mut, zset_or_new, Zset, Zset);
+container!(stream, stream_mut, stream_or_new, Stream, Box<Stream>);

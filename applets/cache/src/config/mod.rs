@@ -332,6 +332,8 @@ impl Config {
             set_entries: size("set-max-intset-entries"),
             zset_entries: size("zset-max-listpack-entries"),
             zset_value: size("zset-max-listpack-value"),
+            stream_bytes: size("stream-node-max-bytes"),
+            stream_entries: size("stream-node-max-entries"),
         };
         let (bulk, slow, clients) =
             (size("proto-max-bulk-len"), size("slowlog-max-len"), size("maxclients"));

@@ -7,12 +7,15 @@ mod bitmap;
 mod bits;
 mod connection;
 mod generic;
+mod geo;
 mod hash;
+mod hyperloglog;
 mod list;
 mod pubsub;
 mod server;
 mod set;
 mod sorted_set;
+mod stream;
 mod string;
 mod transactions;
 
@@ -28,6 +31,8 @@ pub use bits::{category, flag, key};
 pub enum Begin {
     /// At this argument.
     Index(i32),
+    /// Behind this word, which is looked for from this argument on.
+    Keyword(&'static str, i32),
     /// Nobody can tell.
     Unknown,
 }
@@ -133,17 +138,20 @@ const EMPTY: u16 = u16::MAX;
 
 static INDEX: OnceLock<Index> = OnceLock::new();
 
-fn groups() -> [&'static [Command]; 11] {
+fn groups() -> [&'static [Command]; 14] {
     [
         bitmap::COMMANDS,
         connection::COMMANDS,
         generic::COMMANDS,
+        geo::COMMANDS,
         hash::COMMANDS,
+        hyperloglog::COMMANDS,
         list::COMMANDS,
         pubsub::COMMANDS,
         server::COMMANDS,
         set::COMMANDS,
         sorted_set::COMMANDS,
+        stream::COMMANDS,
         string::COMMANDS,
         transactions::COMMANDS,
     ]
