@@ -7,6 +7,8 @@ mod clients;
 mod differential;
 mod persistence;
 mod server;
+mod stage;
+mod streams;
 mod support;
 mod tracking;
 

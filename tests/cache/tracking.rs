@@ -2,58 +2,11 @@
 
 use box_harness::{scratch, wait_until};
 
-use crate::support::{Client, Server};
+use crate::stage::same;
+use crate::support::Server;
 
 fn number(reply: &str) -> i64 {
     reply.trim().trim_start_matches(':').parse().expect("a number")
-}
-
-/// What the clients of one server see: a script of who says what.
-struct Stage<'a> {
-    server: &'a Server,
-    clients: Vec<Client>,
-    seen: Vec<String>,
-}
-
-impl<'a> Stage<'a> {
-    fn new(server: &'a Server, clients: usize) -> Stage<'a> {
-        Stage { server, clients: (0..clients).map(|_| server.client()).collect(), seen: Vec::new() }
-    }
-
-    /// A client asks; its reply is noted.
-    fn ask(&mut self, client: usize, words: &str) {
-        let reply = self.clients[client].ask(words);
-        self.seen.push(format!("{client}: {words} -> {reply}"));
-    }
-
-    /// A client says what is not noted.
-    fn quietly(&mut self, client: usize, words: &str) -> String {
-        self.clients[client].ask(words)
-    }
-
-    /// A message that comes by itself.
-    fn hears(&mut self, client: usize) {
-        let message = String::from_utf8_lossy(&self.clients[client].reply()).into_owned();
-        self.seen.push(format!("{client} hears {message}"));
-    }
-}
-
-/// Plays a script on both servers: what is seen must be the same.
-fn same(script: impl Fn(&mut Stage<'_>)) {
-    let dir = scratch();
-    let args = ["--save", "", "--enable-debug-command", "yes"];
-    let Some(theirs) = Server::theirs(dir.path(), &args) else { return };
-    let ours = Server::ours(dir.path(), &args);
-    let play = |server: &Server| {
-        let mut stage = Stage::new(server, 3);
-        script(&mut stage);
-        // Nothing else has come: the next thing that each client hears is its own PONG.
-        for client in 0..3 {
-            stage.ask(client, "PING the-end");
-        }
-        stage.seen
-    };
-    assert_eq!(play(&ours), play(&theirs));
 }
 
 #[test]

@@ -382,8 +382,16 @@ fn count(
     let of = &stats.by_command[number];
     of.calls.add(1);
     of.ns.add(took.as_nanos() as u64);
+    if !ex.server.hot.untimed.load(Ordering::Relaxed) {
+        of.times.add(took.as_nanos() as u64);
+    }
     if failed {
         of.failed.add(1);
+    }
+    let ms = took.as_millis() as i64;
+    if ms >= ex.server.hot.long_ms.load(Ordering::Relaxed) {
+        let event = if command.is(flag::FAST) { "fast-command" } else { "command" };
+        ex.server.latency.add(event, ex.now_ms() / 1000, ms as u64);
     }
     let slow = ex.server.hot.slow_us.load(Ordering::Relaxed);
     let us = took.as_micros() as i64;
@@ -406,7 +414,19 @@ pub fn run_in_exec(
     }
     let dirty = std::mem::take(&mut ctx.db.effects.dirty);
     ctx.db.effects.not_verbatim = false;
-    if let Err(error) = (command.run)(ctx, args) {
+    let begun = Instant::now();
+    let result = (command.run)(ctx, args);
+    if let Some(number) = table::number_of(command) {
+        let of = &ctx.db.stats.by_command[number];
+        let took = begun.elapsed().as_nanos() as u64;
+        of.calls.add(1);
+        of.ns.add(took);
+        of.times.add(took);
+        of.failed.add(u64::from(result.is_err()));
+        ctx.db.stats.commands.add(1);
+    }
+    if let Err(error) = result {
+        ctx.db.stats.errors.add(1);
         ctx.server.count_error(&error);
         ctx.out.error(&error);
     }

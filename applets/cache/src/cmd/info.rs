@@ -339,16 +339,24 @@ fn errorstats(ctx: &mut Ctx<'_>, text: &mut String) {
 }
 
 fn latencystats(ctx: &mut Ctx<'_>, text: &mut String) {
+    let percents: Vec<f64> = ctx
+        .config
+        .get("latency-tracking-info-percentiles")
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
     for number in 0..table::count() {
-        let calls = ctx.server.sum(|stats| stats.by_command[number].calls.load());
-        if calls > 0 {
-            let ns = ctx.server.sum(|stats| stats.by_command[number].ns.load());
-            let us = ns as f64 / calls as f64 / 1000.0;
+        let times = ctx.server.times_of(number);
+        if times.count() > 0 {
+            let shown: Vec<String> = percents
+                .iter()
+                .map(|percent| {
+                    let us = times.percentile(*percent) as f64 / 1000.0;
+                    format!("p{percent}={us:.3}")
+                })
+                .collect();
             let name = table::full_name(number);
-            let _ = write!(
-                text,
-                "latency_percentiles_usec_{name}:p50={us:.3},p99={us:.3},p99.9={us:.3}\r\n"
-            );
+            let _ = write!(text, "latency_percentiles_usec_{name}:{}\r\n", shown.join(","));
         }
     }
 }

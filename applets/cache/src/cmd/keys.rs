@@ -86,9 +86,7 @@ pub fn streams_of(args: Args<'_>) -> std::ops::Range<usize> {
             _ if is(word, "group") => 3,
             _ if is(word, "noack") => 1,
             _ if is(word, "streams") => {
-                let count = args.len() - at - 1;
-                let even = count.is_multiple_of(2);
-                return at + 1..at + 1 + if even { count / 2 } else { 0 };
+                return at + 1..at + 1 + (args.len() - at - 1) / 2;
             }
             _ => break,
         };

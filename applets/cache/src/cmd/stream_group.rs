@@ -5,7 +5,7 @@ use box_wire::resp::Args;
 
 use super::db::event;
 use super::stream::{push_entry, push_id, range_end, range_start, strict_id};
-use super::stream_read::{log_claim, log_group_id, make_consumer};
+use super::stream_read::{log_claim, log_group_id, tell_consumer};
 use super::{Ctx, Done, Error, SYNTAX, WRONG_TYPE, is, parse};
 use crate::types::Stream;
 use crate::types::stream::{Group, Nack, UNKNOWN};
@@ -348,24 +348,28 @@ pub fn xclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let claim = claim_options(args, now)?;
     let (key, name, consumer) = (args.at(1), args.at(2), args.at(3));
     let delivered_ms = claim.delivered_ms.filter(|at| (0..=now).contains(at)).unwrap_or(now);
-    make_consumer(&mut ctx.db, key, name, consumer)?;
     let stream = ctx.db.stream_mut(key)?.ok_or(WRONG_TYPE)?;
     let mut group = stream.groups.remove(name).ok_or(WRONG_TYPE)?;
     let advanced = claim.last_id > group.last_id;
     group.last_id = group.last_id.max(claim.last_id);
     let mut log: Vec<(Id, Nack)> = Vec::new();
-    let (later, mut count) = (ctx.out.later(), 0);
+    let (later, mut count, mut made) = (ctx.out.later(), 0, false);
     for id in claim.ids {
         if !stream.contains(id) {
             log.extend(group.forget(id).map(|nack| (id, nack)));
             continue;
         }
         match group.pending.get(&id) {
-            None if claim.force => group.deliver(id, consumer, now),
+            None if claim.force => {}
             Some(nack) if now - nack.delivered_ms >= claim.min_idle_ms => {}
             _ => continue,
         }
-        group.hand_over(id, consumer);
+        made |= seen_now(&mut group, consumer, now);
+        if group.pending.contains_key(&id) {
+            group.hand_over(id, consumer);
+        } else {
+            group.deliver(id, consumer, now);
+        }
         let Some(nack) = group.pending.get_mut(&id) else { continue };
         nack.delivered_ms = delivered_ms;
         nack.count = match claim.count {
@@ -377,7 +381,7 @@ pub fn xclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         give(ctx.out, stream, id, claim.just_id);
     }
     ctx.out.array_at(later, count);
-    finish(ctx, args, group, log, advanced)
+    finish(ctx, args, group, log, (made, advanced))
 }
 
 fn give(out: &mut super::reply::Out, stream: &Stream, id: Id, just_id: bool) {
@@ -390,13 +394,20 @@ fn give(out: &mut super::reply::Out, stream: &Stream, id: Id, just_id: bool) {
     });
 }
 
+/// Makes the consumer if it is not there; it has been seen now. Whether it is new.
+fn seen_now(group: &mut Group, name: &[u8], now: i64) -> bool {
+    let (consumer, new) = group.consumer(name, now);
+    consumer.seen_ms = now;
+    new
+}
+
 /// Puts the group back and logs what has become of its entries.
 fn finish(
     ctx: &mut Ctx<'_>,
     args: Args<'_>,
     mut group: Group,
     log: Vec<(Id, Nack)>,
-    advanced: bool,
+    (made, advanced): (bool, bool),
 ) -> Done {
     let (key, name) = (args.at(1), args.at(2));
     let (last, read) = (group.last_id, group.entries_read);
@@ -409,6 +420,9 @@ fn finish(
     stream.groups.insert(name.to_vec(), group);
     ctx.db.effects.not_verbatim = true;
     ctx.db.effects.dirty += log.len() as u64;
+    if made {
+        tell_consumer(&mut ctx.db, key, name, args.at(3));
+    }
     if advanced && log.is_empty() {
         ctx.db.effects.dirty += 1;
         log_group_id(&mut ctx.db, key, name, last, read);
@@ -441,10 +455,9 @@ pub fn xautoclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     has_group(ctx, args)?;
     let now = ctx.db.now;
     let (key, name, consumer) = (args.at(1), args.at(2), args.at(3));
-    make_consumer(&mut ctx.db, key, name, consumer)?;
     let stream = ctx.db.stream_mut(key)?.ok_or(WRONG_TYPE)?;
     let mut group = stream.groups.remove(name).ok_or(WRONG_TYPE)?;
-    let (mut log, mut gone, mut claimed) = (Vec::new(), Vec::new(), 0);
+    let (mut log, mut gone, mut claimed, mut made) = (Vec::new(), Vec::new(), 0, false);
     let mut next = Some(start);
     ctx.out.array(3);
     let mut entries = super::reply::Out::new(ctx.out.resp3);
@@ -465,6 +478,7 @@ pub fn xautoclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         if group.pending.get(&id).is_none_or(|nack| now - nack.delivered_ms < min_idle_ms) {
             continue;
         }
+        made |= seen_now(&mut group, consumer, now);
         group.hand_over(id, consumer);
         let Some(nack) = group.pending.get_mut(&id) else { continue };
         nack.delivered_ms = now;
@@ -479,5 +493,5 @@ pub fn xautoclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     ctx.out.raw(&entries.bytes);
     ctx.out.array(gone.len());
     gone.iter().for_each(|id| push_id(ctx.out, *id));
-    finish(ctx, args, group, log, false)
+    finish(ctx, args, group, log, (made, false))
 }

@@ -54,6 +54,9 @@ fn push_edge(out: &mut Out, stream: &Stream, last: bool) {
 
 /// `XINFO STREAM key [FULL [COUNT n]]`
 pub fn xinfo_stream(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
+    if ctx.db.stream(args.at(2))?.is_none() {
+        return Err(NO_KEY);
+    }
     let full = match args.get(3) {
         None => None,
         Some(word) if is(word, "full") && args.len() == 4 => Some(FULL_COUNT),

@@ -44,11 +44,10 @@ fn options(args: Args<'_>, grouped: bool) -> Result<Options, Error> {
             }
             () if is(word, "streams") && more > 0 => {
                 if !more.is_multiple_of(2) {
-                    let (name, sign) = if grouped { ("xreadgroup", '>') } else { ("xread", '$') };
-                    return Err(Error::made(format!(
-                        "ERR Unbalanced '{name}' list of streams: for each stream key an ID or \
-                         '{sign}' must be specified."
-                    )));
+                    return Err(Error::fixed(
+                        "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' \
+                         must be specified.",
+                    ));
                 }
                 if grouped && options.group.is_none() {
                     return Err(Error::fixed("ERR Missing GROUP option for XREADGROUP"));
@@ -168,7 +167,6 @@ fn serve_now(ctx: &mut Ctx<'_>, key: &[u8], from: From, options: &Options) -> Re
         push_behind(out, stream, after, count);
         return Ok(true);
     };
-    make_consumer(&mut ctx.db, key, group, consumer)?;
     match from {
         From::New => {
             let new = ctx.db.stream(key)?.is_some_and(|stream| {
@@ -178,11 +176,13 @@ fn serve_now(ctx: &mut Ctx<'_>, key: &[u8], from: From, options: &Options) -> Re
             if !new {
                 return Ok(false);
             }
+            make_consumer(&mut ctx.db, key, group, consumer)?;
             push_key(ctx.out, key);
             let given = (&group[..], &consumer[..]);
             deliver(&mut ctx.db, ctx.out, key, given, count, options.noack)?;
         }
         From::Id(after) => {
+            make_consumer(&mut ctx.db, key, group, consumer)?;
             push_key(ctx.out, key);
             history(ctx, key, (group, consumer), after, count)?;
         }
@@ -203,17 +203,22 @@ fn push_behind(out: &mut Out, stream: &Stream, after: Id, count: usize) {
 }
 
 /// Makes the consumer, if it is not there; it has been seen now.
-pub fn make_consumer(db: &mut Db<'_>, key: &[u8], group: &[u8], consumer: &[u8]) -> Done {
+fn make_consumer(db: &mut Db<'_>, key: &[u8], group: &[u8], consumer: &[u8]) -> Done {
     let now = db.now;
     let stream = db.stream_mut(key)?.ok_or(WRONG_TYPE)?;
     let owner = stream.groups.get_mut(group).ok_or(WRONG_TYPE)?;
     let (made, new) = owner.consumer(consumer, now);
     made.seen_ms = now;
     if new {
-        db.changed(super::db::event::STREAM, "xgroup-createconsumer", key);
-        db.log_instead(&[b"XGROUP", &b"CREATECONSUMER"[..], key, group, consumer]);
+        tell_consumer(db, key, group, consumer);
     }
     Ok(())
+}
+
+/// Tells that a consumer has been made.
+pub fn tell_consumer(db: &mut Db<'_>, key: &[u8], group: &[u8], consumer: &[u8]) {
+    db.changed(super::db::event::STREAM, "xgroup-createconsumer", key);
+    db.log_instead(&[b"XGROUP", &b"CREATECONSUMER"[..], key, group, consumer]);
 }
 
 /// Gives a consumer what its group has not been given yet.

@@ -90,10 +90,22 @@ pub fn parse_memory(text: &str) -> Option<u64> {
     let units = units.into_iter().chain([("g", 1_000_000_000), ("b", 1)]);
     for (unit, factor) in units {
         if let Some(digits) = text.strip_suffix(unit) {
-            return digits.parse::<u64>().ok()?.checked_mul(factor);
+            return memory_digits(digits)?.checked_mul(factor);
         }
     }
-    text.parse().ok()
+    memory_digits(&text)
+}
+
+/// No digit is zero, and too many are the largest number, as strtoull has it.
+fn memory_digits(text: &str) -> Option<u64> {
+    match text.parse::<u64>() {
+        Ok(number) => Some(number),
+        Err(error) => match error.kind() {
+            std::num::IntErrorKind::Empty => Some(0),
+            std::num::IntErrorKind::PosOverflow => Some(u64::MAX),
+            _ => None,
+        },
+    }
 }
 
 impl Default for Config {
@@ -149,9 +161,11 @@ fn normalised(param: &Param, words: &[String]) -> Result<String, String> {
             Ok(_) => Err(format!("argument must be between {min} and {max} inclusive")),
             Err(_) => Err("argument couldn't be parsed into an integer".into()),
         },
-        Kind::Memory => parse_memory(&value)
-            .map(|bytes| bytes.to_string())
-            .ok_or_else(|| "argument must be a memory value".into()),
+        Kind::Memory(min, max) => match parse_memory(&value).map(i64::try_from) {
+            Some(Ok(bytes)) if (min..=max).contains(&bytes) => Ok(bytes.to_string()),
+            Some(_) => Err(format!("argument must be between {min} and {max} inclusive")),
+            None => Err("argument must be a memory value".into()),
+        },
         Kind::MemoryOrPercent => match value.strip_suffix('%') {
             Some(percent) if percent.parse::<u8>().is_ok_and(|n| n <= 100) => Ok(value),
             Some(_) => Err("argument must be a memory or percent value".into()),
@@ -232,6 +246,8 @@ pub enum Refused {
     Unknown,
     /// It cannot change while the server runs.
     Fixed,
+    /// It can only be changed where that is allowed.
+    Protected,
     /// The value is wrong.
     Value(String),
 }

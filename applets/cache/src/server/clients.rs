@@ -95,6 +95,13 @@ impl ClientInfo {
         text(&self.name)
     }
 
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        let host = self.addr.rsplit_once(':').map_or("", |(host, _)| host);
+        let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        self.has_flag(flag::UNIX) || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    }
+
     /// `normal` or `pubsub`.
     pub fn kind(&self) -> &'static str {
         if self.has_flag(flag::PUBSUB) { "pubsub" } else { "normal" }

@@ -39,6 +39,10 @@ pub struct Hot {
     lfu_decay: AtomicU32,
     /// `slowlog-log-slower-than`, in microseconds.
     pub slow_us: AtomicI64,
+    /// From how many ms on something is an event of LATENCY.
+    pub long_ms: AtomicI64,
+    /// Whether the times of commands are not spread over buckets.
+    pub untimed: AtomicBool,
     /// Clients that see every command.
     pub monitors: AtomicU32,
     /// Clients that track keys.

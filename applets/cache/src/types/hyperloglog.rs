@@ -169,7 +169,8 @@ impl Code {
         Some(match first >> 6 {
             0 => Code::Zero(usize::from(first & 63) + 1),
             1 => {
-                let low = usize::from(*bytes.get(at + 1)?);
+                // A code that is cut reads as if a zero followed, as a C string's end does.
+                let low = usize::from(bytes.get(at + 1).copied().unwrap_or(0));
                 Code::LongZero((usize::from(first & 63) << 8 | low) + 1)
             }
             _ => Code::Value((first >> 2 & 31) + 1, usize::from(first & 3) + 1),
@@ -228,6 +229,9 @@ fn raise_sparse(
         at += code.size();
         first += code.run();
     };
+    if at + code.size() > bytes.len() {
+        return Err(Corrupt);
+    }
     let (before, behind) = (register - first, first + code.run() - 1 - register);
     let new = match code {
         Code::Value(old, _) if old >= value => return Ok(false),

@@ -264,9 +264,8 @@ impl Stream {
             }
             let whole = match trim.keep {
                 Keep::Newest(count) => self.length - entries >= count,
-                Keep::From(id) => {
-                    first.get().entries().filter(|entry| !entry.deleted).all(|entry| entry.id < id)
-                }
+                // Entries that were deleted count here, as they do for the incumbents.
+                Keep::From(id) => first.get().entries().all(|entry| entry.id < id),
             };
             if whole {
                 first.remove();
@@ -297,7 +296,10 @@ impl Stream {
 
     /// Whether something was deleted from `start` on.
     pub fn has_gaps_from(&self, start: Id) -> bool {
-        self.length > 0 && self.max_deleted_id != Id::MIN && start <= self.max_deleted_id
+        self.length > 0
+            && self.max_deleted_id != Id::MIN
+            && self.max_deleted_id >= self.first_id
+            && start <= self.max_deleted_id
     }
 
     /// How many entries were added up to `id`, where that can be told.

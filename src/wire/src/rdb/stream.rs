@@ -305,7 +305,7 @@ impl Block {
             last = Some(entry.id);
         }
         let whole = entries.walk.at.is_none();
-        (zero && whole && seen == there && gone == deleted && seen > 0).then_some(block)
+        (zero && whole && seen == there && gone == deleted).then_some(block)
     }
 }
 

@@ -5,12 +5,14 @@
 
 mod bitmap;
 mod bits;
+mod cluster;
 mod connection;
 mod generic;
 mod geo;
 mod hash;
 mod hyperloglog;
 mod list;
+mod module;
 mod pubsub;
 mod server;
 mod set;
@@ -138,15 +140,17 @@ const EMPTY: u16 = u16::MAX;
 
 static INDEX: OnceLock<Index> = OnceLock::new();
 
-fn groups() -> [&'static [Command]; 14] {
+fn groups() -> [&'static [Command]; 16] {
     [
         bitmap::COMMANDS,
+        cluster::COMMANDS,
         connection::COMMANDS,
         generic::COMMANDS,
         geo::COMMANDS,
         hash::COMMANDS,
         hyperloglog::COMMANDS,
         list::COMMANDS,
+        module::COMMANDS,
         pubsub::COMMANDS,
         server::COMMANDS,
         set::COMMANDS,
@@ -246,6 +250,15 @@ pub fn lookup(name: &[u8], sub: Option<&[u8]>) -> Found {
         }
         _ => Found::Row(number),
     }
+}
+
+/// The number of a command's row.
+pub fn number_of(command: &'static Command) -> Option<usize> {
+    let mut found = find(command.name.as_bytes());
+    if found.is_none_or(|number| !std::ptr::eq(index().rows[number].command, command)) {
+        found = index().rows.iter().position(|row| std::ptr::eq(row.command, command));
+    }
+    found
 }
 
 /// The row of a command by its full name, `get` or `config|get`.
