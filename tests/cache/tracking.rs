@@ -29,7 +29,7 @@ fn a_resp3_client_is_told_of_changes_of_what_it_has_read() {
         stage.hears(0);
         stage.ask(0, "SET e 1");
         stage.ask(0, "GET e");
-        stage.ask(0, "PEXPIRE e 1");
+        stage.ask(0, "PEXPIRE e 0");
         stage.hears(0);
         stage.ask(0, "CLIENT TRACKING OFF");
         stage.ask(0, "GET e");

@@ -89,7 +89,7 @@ pub fn add_entry(digest: &mut Digest, entry: &Entry) {
     let mut own = Digest::default();
     own.mix(entry.key());
     mix_value(&mut own, entry);
-    digest.0.iter_mut().zip(own.0).for_each(|(all, one)| *all ^= one);
+    digest.add(&own.0);
 }
 
 /// Begins the keys of a database.
