@@ -34,6 +34,7 @@ pub mod benchmark;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod doctor;
 
 mod cmd;
 mod config;
