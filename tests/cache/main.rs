@@ -7,7 +7,10 @@ mod clients;
 mod differential;
 mod persistence;
 mod server;
+mod stage;
+mod streams;
 mod support;
+mod tracking;
 
 use support::bx;
 

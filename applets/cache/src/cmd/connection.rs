@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use box_wire::resp::Args;
 
-use super::{Ctx, Done, Error, SYNTAX, is, parse, pubsub, transaction};
+use super::{Ctx, Done, Error, SYNTAX, is, parse, pubsub, tracking, transaction};
 use crate::server::clients::flag;
 use crate::server::session::Replies;
 
@@ -192,6 +192,7 @@ pub fn reset(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     transaction::end(ctx.session);
     transaction::unwatch_all(ctx.server, ctx.session);
     pubsub::stop_all(ctx.server, ctx.session);
+    tracking::stop(ctx.server, ctx.session);
     if std::mem::take(&mut ctx.session.monitor) {
         ctx.server.stop_monitor(ctx.session.id());
     }
@@ -202,7 +203,7 @@ pub fn reset(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     ctx.session.replies = Replies::On;
     ctx.session.authenticated = ctx.config.requirepass.is_empty();
     ctx.session.no_touch = false;
-    ctx.session.info.set_flag(flag::NO_EVICT, false);
+    ctx.session.info.set_flag(flag::NO_EVICT | flag::NO_TOUCH, false);
     ctx.out.status("RESET");
     Ok(())
 }

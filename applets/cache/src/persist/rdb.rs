@@ -153,6 +153,8 @@ pub struct Loaded {
     pub keys: u64,
     /// Keys whose time had come.
     pub expired: u64,
+    /// Whether a key that is there makes way for the file's.
+    pub merge: bool,
 }
 
 /// Loads the keys of `bytes` into shards that the caller holds; what stands behind them.
@@ -199,7 +201,10 @@ pub fn load<'b>(
                 let place = Place::of(&key);
                 let table = &mut shards[place.shard].dbs[db];
                 if table.find(place.hash, &key).is_some() {
-                    return Err(broken("RDB has duplicated key"));
+                    if !loaded.merge {
+                        return Err(broken("RDB has duplicated key"));
+                    }
+                    table.remove(place.hash, &key);
                 }
                 table.insert(
                     place.hash,
@@ -220,25 +225,41 @@ pub fn read_file(path: &Path) -> io::Result<Cow<'static, [u8]>> {
     fs::read(path).map(Cow::Owned)
 }
 
+/// What `DEBUG RELOAD` does.
+#[derive(Clone, Copy, Debug)]
+pub struct Reload {
+    /// Whether to save first.
+    pub save: bool,
+    /// Whether to empty the databases.
+    pub flush: bool,
+    /// Whether a key that is there makes way for the file's.
+    pub merge: bool,
+}
+
 /// `DEBUG RELOAD`: saves, empties the databases and loads what was saved.
 ///
 /// # Errors
 /// The text of the error reply.
-pub fn reload(server: &Server, config: &Config, mut shards: Vec<&mut Shard>) -> Result<(), String> {
+pub fn reload(
+    server: &Server,
+    config: &Config,
+    mut shards: Vec<&mut Shard>,
+    how: Reload,
+) -> Result<(), String> {
     let path = config.rdb_path();
     let failed = |error: io::Error| format!("ERR {}", box_kit::exit::kernel_words(&error));
-    write_held(
-        server.databases,
-        config,
-        shards.iter_mut().map(|shard| &mut **shard).collect(),
-        &path,
-    )
-    .map_err(failed)?;
-    for shard in &mut shards {
-        shard.dbs.iter_mut().for_each(|table| *table = Table::new());
+    if how.save {
+        let held = shards.iter_mut().map(|shard| &mut **shard).collect();
+        write_held(server.databases, config, held, &path).map_err(failed)?;
+    }
+    if how.flush {
+        for shard in &mut shards {
+            shard.dbs.iter_mut().for_each(|table| *table = Table::new());
+        }
     }
     let bytes = read_file(&path).map_err(failed)?;
-    load(&bytes, config, server.now_ms(), &mut shards, &mut Loaded::default())
+    let mut loaded = Loaded { merge: how.merge, ..Loaded::default() };
+    load(&bytes, config, server.now_ms(), &mut shards, &mut loaded)
         .map(drop)
         .map_err(|broken| format!("ERR Error trying to load the RDB dump: {}", broken.reason))
 }

@@ -21,8 +21,8 @@ use super::mailbox::{Mailbox, Message, Stream};
 use super::session::{After, Session};
 use crate::cmd::dispatch::{Executor, execute};
 use crate::cmd::reply::Out;
-use crate::cmd::{Error, blocking, pubsub, transaction};
-use crate::config::Config;
+use crate::cmd::{Error, blocking, pubsub, tracking, transaction};
+use crate::config::{Config, OutputLimit};
 
 /// The bell's token; those of listeners are below it.
 const BELL: u64 = 15;
@@ -87,6 +87,14 @@ struct Conn {
     listed: bool,
     /// The peer will send nothing more.
     ended: bool,
+    /// Its next request is held back by a pause.
+    postponed: bool,
+    /// More replies wait for it than may: it ends without getting them.
+    overflown: bool,
+    /// Since when more than the soft limit wait, in ms of Unix time.
+    soft_since: Option<i64>,
+    /// What the server's total has of it.
+    accounted: usize,
 }
 
 /// A worker.
@@ -156,7 +164,9 @@ impl Worker {
 
     fn wait_for(&self) -> Duration {
         let mut wait = CARE.saturating_sub(self.last_care.elapsed());
-        if let Some((at, _)) = self.deadlines.first() {
+        let pause = || self.server.hot.paused_until.load(Ordering::Acquire);
+        let pause = (!self.paused.is_empty()).then(pause);
+        if let Some(at) = self.deadlines.first().map(|(at, _)| *at).into_iter().chain(pause).min() {
             let ms = (at - self.server.now_ms()).max(0) as u64;
             wait = wait.min(Duration::from_millis(ms));
         }
@@ -190,6 +200,9 @@ impl Worker {
         }
         self.mail(&mut ex);
         self.expire_waits(&mut ex);
+        if !self.paused.is_empty() && self.server.hot.end_pause(Some(self.server.now_ms())) {
+            self.resume(&mut ex);
+        }
         if self.last_care.elapsed() >= CARE {
             self.last_care = Instant::now();
             self.care(&mut ex);
@@ -290,6 +303,10 @@ impl Worker {
             wants_write: false,
             listed: false,
             ended: false,
+            postponed: false,
+            overflown: false,
+            soft_since: None,
+            accounted: 0,
         };
         self.conns.insert(id, Box::new(conn));
     }
@@ -325,11 +342,7 @@ impl Worker {
         let Some(mut conn) = self.conns.remove(&id) else { return };
         let mut query = std::mem::take(&mut conn.query);
         ex.last = Instant::now();
-        while !conn.session.closing && conn.session.blocked.is_none() {
-            if self.is_paused(ex) {
-                self.paused.push(id);
-                break;
-            }
+        while !conn.session.closing && conn.session.blocked.is_none() && !conn.postponed {
             let limits = Limits {
                 bulk_bytes: ex.config.proto_max_bulk_len,
                 authenticated: conn.session.authenticated,
@@ -337,12 +350,18 @@ impl Worker {
             match conn.parser.parse(&query[..conn.filled], &limits) {
                 Step::Done(next) => {
                     let args = conn.parser.args(&query[..conn.filled]);
-                    if !args.is_empty() {
-                        execute(ex, &mut conn.session, args, &mut conn.out);
+                    if !args.is_empty() && !execute(ex, &mut conn.session, args, &mut conn.out) {
+                        conn.parser.start(conn.start);
+                        self.postpone(&mut conn);
+                        break;
                     }
                     conn.start = next;
                     conn.parser.start(next);
                     self.follow_up(&mut conn);
+                    if conn.waiting() > conn.limit(ex.config).hard {
+                        conn.overflown = true;
+                        break;
+                    }
                     if conn.out.bytes.len() - conn.written > WRITE_EARLY && !ex.server.log.is_on() {
                         let _ = conn.write(self.server.stats(self.number));
                     }
@@ -366,17 +385,17 @@ impl Worker {
         if conn.filled > ex.config.query_buffer_limit {
             conn.session.closing = true;
         }
-        conn.session.info.query_bytes.store(conn.filled, Ordering::Relaxed);
+        conn.account(self.server);
         self.conns.insert(id, conn);
         self.list(id);
     }
 
-    fn is_paused(&self, ex: &Executor<'_>) -> bool {
-        let until = self.server.hot.paused_until.load(Ordering::Acquire);
-        if until == 0 || until <= ex.base_ms {
-            return false;
-        }
-        !self.server.hot.pause_writes_only.load(Ordering::Relaxed)
+    /// Holds a connection's next request back until the pause is over.
+    fn postpone(&mut self, conn: &mut Conn) {
+        conn.postponed = true;
+        conn.session.info.set_flag(flag::BLOCKED, true);
+        self.server.clients.blocked.fetch_add(1, Ordering::Relaxed);
+        self.paused.push(conn.session.id());
     }
 
     /// What a command has left to be done when its locks were given back.
@@ -433,6 +452,10 @@ impl Worker {
 
     fn resume(&mut self, ex: &mut Executor<'_>) {
         for id in std::mem::take(&mut self.paused) {
+            let Some(conn) = self.conns.get_mut(&id) else { continue };
+            conn.postponed = false;
+            conn.session.info.set_flag(flag::BLOCKED, false);
+            self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
             self.process(ex, id);
         }
     }
@@ -470,10 +493,14 @@ impl Worker {
 
     /// Looks after connections, and after the server if it is the chief.
     fn care(&mut self, ex: &mut Executor<'_>) {
-        let paused = self.server.hot.paused_until.load(Ordering::Acquire);
-        if paused <= self.server.now_ms() && !self.paused.is_empty() {
-            self.resume(ex);
-        }
+        let now = ex.base_ms;
+        let late = |conn: &Conn| {
+            let limit = conn.limit(ex.config);
+            conn.soft_since.is_some_and(|since| now - since > limit.soft_ms)
+        };
+        let late: Vec<u64> =
+            self.conns.iter().filter(|(_, conn)| late(conn)).map(|(id, _)| *id).collect();
+        late.into_iter().for_each(|id| self.close_overflown(id));
         if ex.config.timeout_s > 0 {
             let limit = ex.base_ms - ex.config.timeout_s * 1000;
             let idle: Vec<u64> = self
@@ -495,6 +522,7 @@ impl Worker {
 
     /// Writes the log, then replies.
     fn flush(&mut self) {
+        self.server.evict_clients();
         if let Err(error) = self.server.log.flush() {
             self.server.logger.warning(&format!(
                 "Error writing to the AOF file: {}",
@@ -515,13 +543,22 @@ impl Worker {
         for id in std::mem::take(&mut self.to_write) {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
             conn.listed = false;
+            let limit = conn.limit(&self.config);
+            if conn.overflown || conn.waiting() > limit.hard {
+                self.close_overflown(id);
+                continue;
+            }
             let result = conn.write(stats);
-            let left = conn.out.bytes.len() - conn.written;
-            conn.session.info.reply_bytes.store(left, Ordering::Relaxed);
-            let limit = self.config.output_limits[usize::from(conn.session.subscriptions() > 0)];
-            if result.is_err() || (left == 0 && conn.session.closing) || left > limit {
+            let left = conn.waiting();
+            conn.account(self.server);
+            if result.is_err() || (left == 0 && conn.session.closing) {
                 self.close(id);
                 continue;
+            }
+            if left <= limit.soft {
+                conn.soft_since = None;
+            } else if conn.soft_since.is_none() {
+                conn.soft_since = Some(self.server.now_ms());
             }
             let wants_write = left > 0;
             if wants_write != conn.wants_write {
@@ -530,6 +567,17 @@ impl Worker {
                     if wants_write { Interest::READ.and(Interest::WRITE) } else { Interest::READ };
                 let _ = self.epoll.modify(&conn.stream, id + FIRST, interest);
             }
+        }
+    }
+
+    /// Ends a connection that does not fetch its replies.
+    fn close_overflown(&mut self, id: u64) {
+        if let Some(conn) = self.conns.get(&id) {
+            let line = conn.session.info.line(self.server.now_ms());
+            self.server.logger.warning(&format!(
+                "Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."
+            ));
+            self.close(id);
         }
     }
 
@@ -545,6 +593,11 @@ impl Worker {
         }
         transaction::unwatch_all(self.server, session);
         pubsub::stop_all(self.server, session);
+        tracking::stop(self.server, session);
+        if conn.postponed {
+            self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.server.clients.memory.fetch_sub(conn.accounted, Ordering::Relaxed);
         if session.monitor {
             self.server.stop_monitor(id);
         }
@@ -553,6 +606,33 @@ impl Worker {
 }
 
 impl Conn {
+    /// Bytes of replies that wait to be written.
+    fn waiting(&self) -> usize {
+        self.out.bytes.len() - self.written
+    }
+
+    fn limit(&self, config: &Config) -> OutputLimit {
+        config.output_limits[usize::from(self.session.subscriptions() > 0)]
+    }
+
+    /// Notes for others how much is kept for this connection.
+    fn account(&mut self, server: &Server) {
+        let info = &self.session.info;
+        info.query_bytes.store(self.filled, Ordering::Relaxed);
+        info.reply_bytes.store(self.waiting(), Ordering::Relaxed);
+        let memory = self.query.len() + self.out.bytes.capacity() + self.session.memory();
+        if memory != self.accounted {
+            server.clients.memory.fetch_add(memory, Ordering::Relaxed);
+            server.clients.memory.fetch_sub(self.accounted, Ordering::Relaxed);
+            self.accounted = memory;
+            info.memory.store(memory, Ordering::Relaxed);
+            info.rooms[0].store(self.query.len(), Ordering::Relaxed);
+            info.rooms[1].store(self.out.bytes.capacity(), Ordering::Relaxed);
+            let multi = self.session.multi.as_ref().map_or(0, |multi| multi.bytes);
+            info.multi_bytes.store(multi, Ordering::Relaxed);
+        }
+    }
+
     fn read(&mut self) -> io::Result<usize> {
         let room = self.query.len() - self.filled;
         if room < READ_BYTES {
