@@ -3,6 +3,7 @@
 //!
 //! One file a group; a row is found by `grep 'name: "get"'`.
 
+mod acl;
 mod bitmap;
 mod bits;
 mod connection;
@@ -10,6 +11,7 @@ mod generic;
 mod hash;
 mod list;
 mod pubsub;
+mod scripting;
 mod server;
 mod set;
 mod sorted_set;
@@ -133,14 +135,16 @@ const EMPTY: u16 = u16::MAX;
 
 static INDEX: OnceLock<Index> = OnceLock::new();
 
-fn groups() -> [&'static [Command]; 11] {
+fn groups() -> [&'static [Command]; 13] {
     [
+        acl::COMMANDS,
         bitmap::COMMANDS,
         connection::COMMANDS,
         generic::COMMANDS,
         hash::COMMANDS,
         list::COMMANDS,
         pubsub::COMMANDS,
+        scripting::COMMANDS,
         server::COMMANDS,
         set::COMMANDS,
         sorted_set::COMMANDS,
@@ -238,6 +242,11 @@ pub fn lookup(name: &[u8], sub: Option<&[u8]>) -> Found {
         }
         _ => Found::Row(number),
     }
+}
+
+/// The number of a row.
+pub fn number_of(command: &Command) -> Option<usize> {
+    rows().iter().position(|row| std::ptr::eq(row.command, command))
 }
 
 /// The row of a command by its full name, `get` or `config|get`.
