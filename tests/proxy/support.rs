@@ -84,9 +84,8 @@ impl Running {
         http.split(':').nth(1).expect("a port").trim_end_matches('"').parse().expect("a number")
     }
 
-    pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
+    pub fn signal(&self, signal: box_harness::Signal) {
+        box_harness::signal(self.child.id(), signal);
     }
 
     pub fn pid(&self) -> u32 {

@@ -36,6 +36,7 @@ pub mod benchmark;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod doctor;
 
 mod acl;
 mod cmd;

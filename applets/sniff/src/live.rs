@@ -10,7 +10,7 @@ use box_kit::{Exit, Failure, Invocation, Name, Outcome};
 use box_sys::packet::{
     self, BpfInstruction, Interface, Level, PacketSocket, RingPacket, RingShape,
 };
-use box_sys::stop_signal::StopSignals;
+use box_sys::signal_fd::{SIGINT, SIGTERM, SignalFd};
 use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
 
@@ -180,7 +180,7 @@ pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
         return Ok(Exit::DONE);
     }
     // Before any thread is made, so that all of them leave these signals to the descriptor.
-    let stop = StopSignals::catch().map_err(Failure::os("signals"))?;
+    let stop = SignalFd::catch(&[SIGTERM, SIGINT]).map_err(Failure::os("signals"))?;
     let (mut ring, here) = open(&settings, &plan, &program)?;
     let ring = &mut ring;
     let watched = io::IsTerminal::is_terminal(&io::stdout());
@@ -297,13 +297,13 @@ enum End {
 
 fn run(
     ring: &mut packet::Ring,
-    stop: &StopSignals,
+    stop: &SignalFd,
     session: &mut Session,
     taker: &mut Taker<'_>,
     plan: &Plan,
 ) -> Result<End, Failure> {
     loop {
-        if stop.take().is_some() {
+        if stop.take().is_ok_and(|signal| signal.is_some()) {
             return Ok(End::Interrupted);
         }
         match ring.wait(stop.as_fd(), -1) {

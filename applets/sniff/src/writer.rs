@@ -11,7 +11,8 @@ use box_wire::pcap::{self, Precision};
 
 use crate::arguments::Settings;
 use crate::source::Packet;
-use crate::time::zone::{Zone, civil, days};
+use box_kit::calendar::{civil, days};
+use box_kit::zone::Zone;
 
 const BLOCK_LEN: usize = 1 << 18;
 

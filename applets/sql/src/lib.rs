@@ -29,6 +29,7 @@ mod compile;
 mod connection;
 mod ddl;
 mod dml;
+pub mod doctor;
 mod error;
 mod exec;
 mod func;

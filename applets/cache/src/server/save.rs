@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use box_kit::exit::kernel_words;
-use box_sys::stop_signal::Stop;
 
 use super::Server;
 use super::mailbox::Message;
@@ -101,10 +100,10 @@ impl Server {
     }
 
     /// Ends as a signal asks.
-    pub fn shut_down_by(&'static self, signal: Stop) {
+    pub fn shut_down_by(&'static self, signal: i32) {
         let (name, parameter) = match signal {
-            Stop::Terminate => ("SIGTERM", "shutdown-on-sigterm"),
-            Stop::Interrupt => ("SIGINT", "shutdown-on-sigint"),
+            box_sys::signal_fd::SIGTERM => ("SIGTERM", "shutdown-on-sigterm"),
+            _ => ("SIGINT", "shutdown-on-sigint"),
         };
         self.logger.warning(&format!("Received {name} scheduling shutdown..."));
         let config = self.config();

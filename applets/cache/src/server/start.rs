@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError};
 use box_kit::exit::kernel_words;
 use box_kit::{Exit, Outcome};
 use box_sys::epoll::{Epoll, Interest};
-use box_sys::stop_signal::{Stop, StopSignals};
+use box_sys::signal_fd::{SIGINT, SIGTERM, SignalFd};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::cron::Cron;
@@ -34,7 +34,7 @@ enum Listener {
 /// What the first worker does beside the others' work.
 pub struct Chief {
     listeners: Vec<Listener>,
-    signals: StopSignals,
+    signals: SignalFd,
     /// What is done ten times a second.
     pub cron: Cron,
     /// How many workers share the connections.
@@ -59,8 +59,8 @@ impl Chief {
     }
 
     /// The signal that has come.
-    pub fn signal(&self) -> Option<Stop> {
-        self.signals.take()
+    pub fn signal(&self) -> Option<i32> {
+        self.signals.take().ok().flatten()
     }
 
     /// The next connection of a listener.
@@ -225,7 +225,7 @@ pub fn run(mut config: Config) -> Outcome {
         server.logger.warning(&reason);
         return Ok(Exit::FAILED);
     }
-    let signals = StopSignals::catch()?;
+    let signals = SignalFd::catch(&[SIGTERM, SIGINT])?;
     let Ok(listeners) = listen(server, &config) else { return Ok(Exit::FAILED) };
     if let Err(reason) = server.load() {
         server.logger.warning(&reason);

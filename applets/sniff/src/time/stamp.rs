@@ -2,8 +2,9 @@
 
 use box_wire::pcap::Precision;
 
-use super::zone::{Zone, civil};
 use crate::text::{DecN, Put};
+use box_kit::calendar::civil;
+use box_kit::zone::Zone;
 
 /// When a packet was seen. The fraction is in the precision of the run, and may pass a second in a
 /// damaged file.
