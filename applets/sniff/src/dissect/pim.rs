@@ -126,7 +126,7 @@ fn checksum<S: Sink>(
         // cover the whole in spite of the specification.
         1 => match [(8, 8), (8, len), (len, len)].map(|(covered, stated)| sum(covered, stated)) {
             sums if sums.contains(&Some(0)) => Some(true),
-            [first, ..] => first.map(|sum| sum == 0),
+            [.., whole] => whole.map(|sum| sum == 0),
         },
         _ => sum(len, len).map(|sum| sum == 0),
     };

@@ -7,10 +7,10 @@ use std::marker::PhantomData;
 use super::ether::Link;
 use super::{Buf, Ctx, Network, Sink, Step};
 use super::{
-    aoe, app, arp, babel, bcm_li, bfd, bootp, calm_fast, cfm, dccp, dhcp6, dns, eap, frame_relay,
-    geonet, gre, hdlc, hsrp, icmp, icmp6, igmp, ip, ip6, ipoib, lldp, loopback, mpls, nflog, nsh,
-    ntp, osi, pim, ppp, pppoe, ptp, quic, radius, rip, rpki, rx, slip, someip, switch_tag, tcp,
-    timed, tunnel, udp, vrrp, vsock,
+    ah, aoe, app, arp, babel, bcm_li, bfd, bootp, calm_fast, cfm, dccp, dhcp6, dns, eap,
+    frame_relay, geonet, gre, hdlc, hsrp, icmp, icmp6, igmp, ip, ip6, ipoib, lldp, loopback, mpls,
+    nflog, nsh, ntp, osi, ospf, pim, ppp, pppoe, ptp, quic, radius, rip, rpki, rx, slip, someip,
+    switch_tag, tcp, timed, tunnel, udld, udp, vrrp, vsock, vtp,
 };
 use crate::text::Names;
 
@@ -85,7 +85,8 @@ impl<S: Sink> Registry<S> {
         (285, switch_tag::edsa),
     ];
 
-    const CISCO: &'static [(u16, LinkDissector<S>)] = &[];
+    const CISCO: &'static [(u16, LinkDissector<S>)] =
+        &[(0x2003, vtp::print), (0x0111, udld::print)];
 
     const IP_PROTOCOLS: &'static [(u8, IpDissector<S>)] = &[
         (1, |c, b, len, net| icmp::print(c, b, len, net)),
@@ -99,6 +100,8 @@ impl<S: Sink> Registry<S> {
         (33, dccp::print),
         (103, pim::print),
         (112, vrrp::print),
+        (89, |c, b, len, _| ospf::print(c, b, len)),
+        (51, ah::print),
         (59, |c, _, _, _| {
             c.put("no next header");
             Ok(())
