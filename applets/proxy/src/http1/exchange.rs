@@ -12,7 +12,7 @@ use box_wire::http1::{Framing, HeadParser, Progress, Reject, Version};
 use super::body::{BodyError, Transfer};
 use super::emit::{self, Reply};
 use super::site::{Forward, Record};
-use crate::io::{Conn, Stream};
+use crate::io::Conn;
 
 /// Interim responses (1xx) that one request may get.
 const MAX_INTERIM: usize = 16;
@@ -173,10 +173,7 @@ impl<'e> Exchange<'e> {
                 if watching {
                     return self.watch_client(cx, &mut watching);
                 }
-                match &self.client.borrow().stream {
-                    Stream::Mux(stream) => stream.poll_broken(cx).map(|()| Event::ClientGone),
-                    _ => Poll::Pending,
-                }
+                self.client.borrow().stream.poll_broken(cx).map(|()| Event::ClientGone)
             })
             .await
         };
@@ -236,7 +233,7 @@ impl<'e> Exchange<'e> {
 
     /// The request is whole: out with it. On a stream of a lane the direction ends.
     async fn end_upload(&self) -> io::Result<()> {
-        let single = matches!(self.upstream.borrow().stream, Stream::Mux(_));
+        let single = self.upstream.borrow().stream.is_single();
         poll_fn(|cx| {
             let mut upstream = self.upstream.borrow_mut();
             if single && !self.plan.upgrade {
@@ -259,10 +256,7 @@ impl<'e> Exchange<'e> {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
                     *watching = false;
-                    return match &client.stream {
-                        Stream::Mux(stream) => stream.poll_broken(cx).map(|()| Event::ClientGone),
-                        _ => Poll::Pending,
-                    };
+                    return client.stream.poll_broken(cx).map(|()| Event::ClientGone);
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),

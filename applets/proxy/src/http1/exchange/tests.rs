@@ -10,7 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use super::super::{Edits, Role, Route, Site, Target, TargetKind, Visitor, serve};
 use super::*;
-use crate::io::Buffer;
+use crate::io::{Buffer, Stream};
 
 struct Everything(Forward);
 
@@ -54,6 +54,7 @@ async fn exchange(folder: &Path, request: &[u8], answer: &'static [u8]) -> Strin
         client: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
         tls: false,
         server_name: None,
+        movable: false,
     };
     let conn = Conn::new(Stream::Unix(ours), Buffer::default());
     tokio::task::spawn_local(serve(conn, visitor, Rc::new(Everything(forward)), Role::Edge));
