@@ -58,6 +58,9 @@ fn describe(out: &mut Out, command: &Command, name: &str) {
     command.tips.iter().for_each(|tip| out.bulk(tip.as_bytes()));
     out.set(command.specs.len());
     command.specs.iter().for_each(|spec| describe_spec(out, spec));
+    if command.subs.is_empty() {
+        return out.set(0);
+    }
     out.array(command.subs.len());
     for sub in command.subs {
         describe(out, sub, &format!("{name}|{}", sub.name));

@@ -10,6 +10,7 @@ use super::keys::{self, Scope};
 use super::reply::Out;
 use super::table::{self, Command, Found, flag};
 use super::{Ctx, Error, blocking};
+use crate::acl::check::Denied;
 use crate::config::Config;
 use crate::server::Server;
 use crate::server::hot::pause;
@@ -126,7 +127,7 @@ fn refuse(
     if let Some(multi) = &mut session.multi {
         multi.broken = true;
     }
-    if is_exec && session.multi.is_some() {
+    if is_exec {
         super::transaction::end(session);
         super::transaction::unwatch_all(ex.server, session);
         let text = error.0.strip_prefix(b"ERR ").unwrap_or(&error.0);
@@ -159,6 +160,14 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>, out: &mut Out
     if !session.authenticated && !command.is(flag::NO_AUTH) {
         return refuse(Error::fixed("NOAUTH Authentication required."));
     }
+    if ex.server.acl.is_in_use() {
+        let context = if session.multi.is_some() { "multi" } else { "toplevel" };
+        let permitted = super::acl::permit(ex.server, session, (number, args), context);
+        permitted.map_err(|(_, error)| (Some(number), error))?;
+    }
+    if ex.server.scripts.is_active() && is_kept_back(ex, session, command, args) {
+        return refuse(ex.server.scripts.busy());
+    }
     if session.multi.is_some() && command.is(flag::NO_MULTI) {
         return refuse(Error::fixed("ERR Command not allowed inside a transaction"));
     }
@@ -184,19 +193,41 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>, out: &mut Out
         }
     }
     if command.is(flag::WRITE) && ex.server.refuses_writes(ex.config) {
-        return refuse(if ex.server.log.has_failed() {
-            Error::fixed("MISCONF Errors writing to the AOF file: No space left on device")
-        } else {
-            Error::fixed(
-                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to \
-                 persist to disk. Commands that may modify the data set are disabled, because this \
-                 instance is configured to report errors during writes if RDB snapshotting fails \
-                 (stop-writes-on-bgsave-error option). Please check the Redis logs for details \
-                 about the RDB error.",
-            )
-        });
+        return refuse(misconfigured(ex.server));
     }
     Ok((number, command))
+}
+
+/// The error for who writes while saving fails.
+pub fn misconfigured(server: &Server) -> Error {
+    if server.log.has_failed() {
+        return Error::fixed("MISCONF Errors writing to the AOF file: No space left on device");
+    }
+    Error::fixed(
+        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist \
+         to disk. Commands that may modify the data set are disabled, because this instance is \
+         configured to report errors during writes if RDB snapshotting fails \
+         (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the \
+         RDB error.",
+    )
+}
+
+/// Whether a slow script keeps a request from being executed; waits for one that is not slow yet
+/// and runs on another worker.
+fn is_kept_back(ex: &Executor<'_>, session: &Session, command: &Command, args: Args<'_>) -> bool {
+    if !ex.server.scripts.is_slow() {
+        let elsewhere = ex.server.scripts.is_active() && !command.is(flag::ALLOW_BUSY);
+        if !elsewhere || !ex.server.scripts.wait_for_end() {
+            return false;
+        }
+    }
+    match command.name {
+        // They would have to look into shards that the script holds.
+        "watch" => true,
+        "unwatch" | "discard" | "reset" => !session.watch.keys.is_empty(),
+        "shutdown" => !args.iter().any(|word| super::is(word, "nosave")),
+        _ => !command.is(flag::ALLOW_BUSY),
+    }
 }
 
 fn may_while_listening(name: &str) -> bool {
@@ -306,15 +337,22 @@ fn call(
     }
     session.info.command.store(number + 1, Ordering::Relaxed);
     let (mut view, last) = lock(ex.server, session, command, args);
-    if command.is(flag::WRITE) || matches!(command.name, "exec" | "debug") {
+    if command.is(flag::WRITE) || may_write(command.name) {
         view.before_change();
     }
     let mut db = ex.server.db_of(view, ex.worker, session.db, now);
     db.last = last;
     db.no_touch = session.no_touch;
     let session_now = &mut *session;
-    let mut ctx =
-        Ctx { server: ex.server, config: ex.config, session: session_now, db, out, in_exec: false };
+    let mut ctx = Ctx {
+        server: ex.server,
+        config: ex.config,
+        session: session_now,
+        db,
+        out,
+        in_exec: false,
+        loading: ex.loading,
+    };
     let result = (command.run)(&mut ctx, args);
     let failed = result.is_err();
     if let Err(error) = result {
@@ -344,7 +382,9 @@ fn remember(ctx: &mut Ctx<'_>, command: &'static Command, args: Args<'_>) {
     let wanted = mode & mode::BCAST == 0
         && (mode & mode::OPTIN == 0 || chosen)
         && (mode & mode::OPTOUT == 0 || !chosen);
-    if wanted && command.is(flag::READONLY) {
+    // Of a script the keys that it declares are taken for read.
+    let reads = command.is(flag::READONLY) || matches!(command.name, "eval" | "evalsha" | "fcall");
+    if wanted && reads {
         let id = ctx.session.id();
         keys::each(command, args, |key| ctx.server.tracking.remember(id, args.at(key.at)));
     }
@@ -353,11 +393,16 @@ fn remember(ctx: &mut Ctx<'_>, command: &'static Command, args: Args<'_>) {
     }
 }
 
+/// Commands that write without saying so.
+fn may_write(name: &str) -> bool {
+    matches!(name, "exec" | "debug" | "eval" | "evalsha" | "fcall")
+}
+
 fn commit(ex: &Executor<'_>, db: &mut super::db::Db<'_>, args: Args<'_>) {
     if db.effects.dirty == 0 && db.effects.instead.is_empty() {
         return;
     }
-    if ex.server.log.is_on() && !db.effects.not_verbatim && db.effects.dirty > 0 {
+    if ex.server.logs_changes() && !db.effects.not_verbatim && db.effects.dirty > 0 {
         let mut request = Vec::new();
         push_request(&mut request, args.iter());
         ex.server.commit(db, &request);
@@ -412,6 +457,12 @@ pub fn run_in_exec(
     if ctx.server.hot.monitors.load(Ordering::Relaxed) > 0 && !command.is(flag::SKIP_MONITOR) {
         ctx.server.feed_monitors(ctx.session, args);
     }
+    if ctx.server.acl.is_in_use()
+        && let Err(error) = still_permitted(ctx, command, args)
+    {
+        ctx.server.count_error(&error);
+        return ctx.out.error(&error);
+    }
     let dirty = std::mem::take(&mut ctx.db.effects.dirty);
     ctx.db.effects.not_verbatim = false;
     let begun = Instant::now();
@@ -442,4 +493,21 @@ pub fn run_in_exec(
         log.push((ctx.db.id, request));
     }
     ctx.db.effects.dirty += dirty;
+}
+
+/// A user's rules may have changed since its request was queued.
+fn still_permitted(ctx: &Ctx<'_>, command: &Command, args: Args<'_>) -> super::Done {
+    let Some(number) = table::number_of(command) else { return Ok(()) };
+    let permitted = super::acl::permit(ctx.server, ctx.session, (number, args), "multi");
+    permitted.map_err(|(denied, _)| {
+        Error::made(format!(
+            "NOPERM ACLs rules changed between the moment the transaction was accumulated and the \
+             EXEC call. This command is no longer allowed for the following reason: {}",
+            match denied {
+                Denied::Command => "no permission to execute the command or subcommand",
+                Denied::Key(_) => "no permission to touch the specified keys",
+                Denied::Channel(_) => "no permission to access one of the channels used",
+            }
+        ))
+    })
 }

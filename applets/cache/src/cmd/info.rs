@@ -119,6 +119,10 @@ fn memory(ctx: &mut Ctx<'_>, text: &mut String) {
         .and_then(|info| info.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
     let total = total.unwrap_or(0) * 1024;
     let ratio = resident as f64 / used.max(1) as f64;
+    let scripts = &ctx.server.scripts;
+    let count = |field: &std::sync::atomic::AtomicUsize| field.load(Ordering::Relaxed) as u64;
+    let (lua, eval_bytes) = (count(&scripts.memory), count(&scripts.cached_bytes));
+    let function_bytes = count(&scripts.library_bytes);
     lines!(text,
         "used_memory": used,
         "used_memory_human": human_bytes(used),
@@ -136,19 +140,19 @@ fn memory(ctx: &mut Ctx<'_>, text: &mut String) {
         "allocator_resident": resident,
         "total_system_memory": total,
         "total_system_memory_human": human_bytes(total),
-        "used_memory_lua": 0,
-        "used_memory_vm_eval": 0,
-        "used_memory_lua_human": "0B",
-        "used_memory_scripts_eval": 0,
-        "number_of_cached_scripts": 0,
-        "number_of_functions": 0,
-        "number_of_libraries": 0,
+        "used_memory_lua": lua,
+        "used_memory_vm_eval": lua,
+        "used_memory_lua_human": human_bytes(lua),
+        "used_memory_scripts_eval": eval_bytes,
+        "number_of_cached_scripts": count(&scripts.cached),
+        "number_of_functions": count(&scripts.functions),
+        "number_of_libraries": count(&scripts.libraries),
         "used_memory_vm_functions": 0,
-        "used_memory_vm_total": 0,
-        "used_memory_vm_total_human": "0B",
-        "used_memory_functions": 0,
-        "used_memory_scripts": 0,
-        "used_memory_scripts_human": "0B",
+        "used_memory_vm_total": lua,
+        "used_memory_vm_total_human": human_bytes(lua),
+        "used_memory_functions": function_bytes,
+        "used_memory_scripts": eval_bytes + function_bytes,
+        "used_memory_scripts_human": human_bytes(eval_bytes + function_bytes),
         "maxmemory": max,
         "maxmemory_human": human_bytes(max),
         "maxmemory_policy": ctx.config.get("maxmemory-policy"),

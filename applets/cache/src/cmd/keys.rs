@@ -140,9 +140,18 @@ pub enum Scope {
 pub fn scope(command: &Command, args: Args<'_>) -> Scope {
     match command.name {
         "flushall" | "flushdb" | "swapdb" | "debug" | "keys" | "save" => Scope::World,
+        // A script may touch keys that it has not declared; the interpreter is whose hold them all.
+        _ if command.group == "scripting" => scripting(command.name),
         "sort" | "sort_ro" if super::sort::looks_elsewhere(args) => Scope::World,
         _ if command.specs.is_empty() => Scope::Nothing,
         _ => Scope::Keys,
+    }
+}
+
+fn scripting(name: &str) -> Scope {
+    match name {
+        "kill" | "stats" | "help" | "debug" => Scope::Nothing,
+        _ => Scope::World,
     }
 }
 

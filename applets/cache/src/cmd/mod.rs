@@ -5,6 +5,7 @@
 //! shards of its keys, runs it, and hands what it changed to the log, to waiting clients and to
 //! subscribers. The modules beside hold the commands themselves, one data type each.
 
+pub mod acl;
 pub mod bitfield;
 pub mod bitmap;
 pub mod blocking;
@@ -19,7 +20,9 @@ pub mod digest;
 pub mod dispatch;
 pub mod docs;
 pub mod dump;
+pub mod eval;
 pub mod expire;
+pub mod function;
 pub mod generic;
 pub mod geo;
 pub mod geo_search;
@@ -115,6 +118,8 @@ pub struct Ctx<'a> {
     pub out: &'a mut Out,
     /// Whether the command runs inside EXEC, where nothing blocks.
     pub in_exec: bool,
+    /// Whether files are being loaded.
+    pub loading: bool,
 }
 
 /// A command's function.

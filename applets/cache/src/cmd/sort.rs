@@ -115,8 +115,30 @@ pub fn sort_ro(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     run(ctx, args, true)
 }
 
+/// Patterns lead to keys that nobody declares: only who may read all keys may use them.
+fn may_look_elsewhere(ctx: &Ctx<'_>, query: &Query<'_>) -> Done {
+    let Some(user) = ctx.session.user.as_ref().filter(|_| ctx.server.acl.is_in_use()) else {
+        return Ok(());
+    };
+    if crate::acl::check::reads_all_keys(&user.rules()) {
+        return Ok(());
+    }
+    if query.by.is_some_and(|by| by.contains(&b'*')) {
+        return Err(Error::fixed(
+            "ERR BY option of SORT denied due to insufficient ACL permissions.",
+        ));
+    }
+    if query.get.iter().any(|get| *get != b"#") {
+        return Err(Error::fixed(
+            "ERR GET option of SORT denied due to insufficient ACL permissions.",
+        ));
+    }
+    Ok(())
+}
+
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>, read_only: bool) -> Done {
     let mut query = query(args, read_only)?;
+    may_look_elsewhere(ctx, &query)?;
     let (mut elements, is_zset, is_set) = elements(ctx, args.at(1))?;
     let mut keep_order = query.by.is_some_and(|by| !by.contains(&b'*'));
     if keep_order && is_set && query.store.is_some() {

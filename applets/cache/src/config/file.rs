@@ -40,7 +40,7 @@ impl fmt::Display for BadLine {
 }
 
 /// Directives that are taken and have no parameter.
-const OTHER: &[&str] = &["user", "rename-command", "loadmodule", "sentinel"];
+const OTHER: &[&str] = &["rename-command", "loadmodule", "sentinel"];
 
 /// Reads all lines of `text` into `config`.
 ///
@@ -80,6 +80,10 @@ fn apply(
                 .map_err(|error| format!("{path}: {}", box_kit::exit::kernel_words(&error)))?;
             load(config, &text, depth + 1).map_err(|bad| bad.to_string())?;
         }
+        return Ok(());
+    }
+    if name == "user" {
+        config.users.push(values.to_vec());
         return Ok(());
     }
     if OTHER.contains(&name) {

@@ -19,6 +19,8 @@ pub struct Config {
     values: Vec<String>,
     /// The file it was read from.
     pub file: Option<PathBuf>,
+    /// `user` lines: a name and its rules.
+    pub users: Vec<Vec<String>>,
     /// `proto-max-bulk-len`
     pub proto_max_bulk_len: usize,
     /// `requirepass`
@@ -114,6 +116,7 @@ impl Default for Config {
         let mut config = Config {
             values,
             file: None,
+            users: Vec::new(),
             proto_max_bulk_len: 512 << 20,
             requirepass: String::new(),
             rdb_compression: true,

@@ -16,6 +16,7 @@ pub mod save;
 pub mod session;
 pub mod start;
 pub mod stats;
+pub mod tls;
 pub mod tracking;
 pub mod worker;
 
@@ -26,6 +27,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use box_wire::resp::Args;
 
+use crate::acl::Acl;
 use crate::cmd::Error;
 use crate::cmd::db::{Db, Effects, News, event};
 use crate::cmd::reply::Out;
@@ -33,6 +35,7 @@ use crate::cmd::slowlog::Slowlog;
 use crate::config::{Config, Refused};
 use crate::persist::aof::Log;
 use crate::persist::saver::Saver;
+use crate::script::Scripts;
 use crate::store::shard::{Keyspace, Place, View};
 use mailbox::{Mailbox, Message};
 use session::Session;
@@ -59,6 +62,8 @@ pub struct Server {
     pub bin: bin::Bin,
     /// Who listens to what.
     pub hub: hub::Hub,
+    /// All users.
+    pub acl: Acl,
     /// All clients.
     pub clients: clients::Clients,
     /// Who has read which key.
@@ -69,6 +74,8 @@ pub struct Server {
     pub slowlog: Mutex<Slowlog>,
     /// The state of saving.
     pub saver: Saver,
+    /// The interpreter and what runs in it.
+    pub scripts: Scripts,
     /// Where lines of the log go.
     pub logger: logger::Logger,
     /// Candidates for eviction.
@@ -79,6 +86,8 @@ pub struct Server {
     pub started: Instant,
     /// Bytes allocated when it had started.
     pub startup_bytes: usize,
+    /// How TLS is spoken, if it is.
+    pub tls: RwLock<Option<Arc<rustls::ServerConfig>>>,
     config: RwLock<Arc<Config>>,
     config_version: AtomicU64,
     stats: Vec<Stats>,
@@ -112,16 +121,19 @@ impl Server {
             log: Log::default(),
             bin: bin::Bin::default(),
             hub: hub::Hub::default(),
+            acl: Acl::default(),
             clients: clients::Clients::default(),
             tracking: tracking::Tracking::default(),
             latency: latency::Monitor::default(),
             slowlog: Mutex::default(),
             saver: Saver::new(now.as_secs() as i64),
+            scripts: Scripts::default(),
             logger: logger::Logger::open(config.get("logfile"), config.get("loglevel"))?,
             pool: evict::Pool::default(),
             run_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
             started: Instant::now(),
             startup_bytes: box_sys::heap_use::used_bytes(),
+            tls: RwLock::default(),
             config: RwLock::new(Arc::new(config)),
             config_version: AtomicU64::new(1),
             stats: (0..=WORKERS_MAX).map(|_| Stats::new()).collect(),
@@ -199,8 +211,22 @@ impl Server {
             let here = std::env::current_dir().unwrap_or_default().display().to_string();
             let _ = config.set("dir", &[here], true);
         }
+        if pairs.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("tls-")) {
+            let settings = tls::settings(&config).map_err(|why| {
+                self.logger.warning(&why);
+                format!(
+                    "ERR CONFIG SET failed (possibly related to argument '{}') - Unable to update \
+                     TLS configuration. Check server logs.",
+                    pairs.first().map_or("", |(name, _)| name.as_str())
+                )
+            })?;
+            *self.tls.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        }
         *current = Arc::new(config);
         drop(current);
+        if pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("requirepass")) {
+            self.acl.set_default_password(&self.config().requirepass);
+        }
         self.apply_config();
         Ok(())
     }
@@ -318,11 +344,17 @@ impl Server {
         self.config.read().unwrap_or_else(PoisonError::into_inner).limits
     }
 
+    /// Whether anybody wants to know what changes.
+    #[inline]
+    pub fn logs_changes(&self) -> bool {
+        self.log.is_on()
+    }
+
     /// Hands what a command has changed to the log: `request`, or what stands instead of it. Called
     /// with the shards held.
     pub fn commit(&self, db: &mut Db<'_>, request: &[u8]) {
         db.stats.dirty.add(db.effects.dirty);
-        if !self.log.is_on() {
+        if !self.logs_changes() {
             return;
         }
         if !request.is_empty() {
@@ -402,14 +434,13 @@ impl Server {
 
     /// Shows a command to the clients that want to see it.
     pub fn feed_monitors(&self, session: &Session, args: Args<'_>) {
+        self.feed_monitors_as(session.db, &session.info.addr, args);
+    }
+
+    /// The same for whoever executes it in this database.
+    pub fn feed_monitors_as(&self, db: u32, who: &str, args: Args<'_>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut line = format!(
-            "+{}.{:06} [{} {}]",
-            now.as_secs(),
-            now.subsec_micros(),
-            session.db,
-            session.info.addr
-        );
+        let mut line = format!("+{}.{:06} [{db} {who}]", now.as_secs(), now.subsec_micros(),);
         for arg in args.iter() {
             line.push(' ');
             crate::text::push_quoted(&mut line, arg);

@@ -9,6 +9,7 @@ use box_wire::resp::Args;
 
 use super::blocked::Waiter;
 use super::clients::ClientInfo;
+use crate::acl::User;
 use crate::cmd::table::Command;
 use crate::store::shard::WatchFlag;
 
@@ -120,6 +121,8 @@ pub struct Session {
     pub db: u32,
     /// Whether it speaks RESP3.
     pub resp3: bool,
+    /// Whom it has authenticated as; nobody for what the server does by itself.
+    pub user: Option<Arc<User>>,
     /// Whether it has authenticated, or need not.
     pub authenticated: bool,
     /// Its transaction, if one has been begun.
@@ -158,6 +161,7 @@ impl Session {
             worker,
             db: 0,
             resp3: false,
+            user: None,
             authenticated,
             multi: None,
             watch: Watch::default(),

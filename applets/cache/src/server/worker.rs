@@ -5,9 +5,11 @@
 //! bring it to disk where asked for); write replies. Replies leave at the end of the turn, so that a
 //! pipeline costs one write, and the log of many clients one fdatasync.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -44,6 +46,7 @@ impl Read for &Stream {
         match self {
             Stream::Tcp(stream) => (&mut &*stream).read(buf),
             Stream::Unix(stream) => (&mut &*stream).read(buf),
+            Stream::Tls(stream) => stream.read(buf),
         }
     }
 }
@@ -53,11 +56,15 @@ impl Write for &Stream {
         match self {
             Stream::Tcp(stream) => (&mut &*stream).write(buf),
             Stream::Unix(stream) => (&mut &*stream).write(buf),
+            Stream::Tls(stream) => stream.write(buf),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Stream::Tls(stream) => stream.settle(),
+            Stream::Tcp(_) | Stream::Unix(_) => Ok(()),
+        }
     }
 }
 
@@ -66,6 +73,7 @@ impl AsFd for Stream {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
+            Stream::Tls(stream) => stream.socket.as_fd(),
         }
     }
 }
@@ -97,7 +105,21 @@ struct Conn {
     accounted: usize,
 }
 
-/// A worker.
+thread_local! {
+    /// The worker of this thread, so that the interpreter's hook finds it.
+    static CURRENT: RefCell<Option<Rc<RefCell<Worker>>>> = const { RefCell::new(None) };
+}
+
+/// Serves the other connections of this thread's worker while one of them runs a slow script.
+pub fn serve_while_busy() {
+    let worker = CURRENT.with(|current| current.borrow().clone());
+    if let Some(worker) = worker {
+        Worker::busy_turn(&worker);
+    }
+}
+
+/// A worker. It is not borrowed while a command runs: a slow script serves other connections from
+/// within.
 pub struct Worker {
     server: &'static Server,
     number: usize,
@@ -110,6 +132,10 @@ pub struct Worker {
     config_version: u64,
     paused: Vec<u64>,
     last_care: Instant,
+    /// Inside a slow script: nothing that locks a shard may be done.
+    busy: bool,
+    /// Connections that have ended meanwhile.
+    to_close: Vec<u64>,
     /// What only the first worker does.
     chief: Option<super::start::Chief>,
 }
@@ -142,24 +168,49 @@ impl Worker {
             config_version: server.config_version(),
             paused: Vec::new(),
             last_care: Instant::now(),
+            busy: false,
+            to_close: Vec::new(),
             chief,
         })
     }
 
     /// Works until the server ends.
-    pub fn run(mut self) {
+    pub fn run(self) {
+        let server = self.server;
+        let this = Rc::new(RefCell::new(self));
+        CURRENT.with(|current| *current.borrow_mut() = Some(this.clone()));
         let mut events = Events::with_room(256);
-        while !self.server.ending.load(Ordering::Acquire) {
-            let timeout = self.wait_for();
-            if timeout.is_zero() || self.mailbox.may_sleep() {
-                if self.epoll.wait(&mut events, Some(timeout)).is_err() {
-                    return;
-                }
-                self.mailbox.awake();
+        while !server.ending.load(Ordering::Acquire) {
+            if this.borrow_mut().wait(&mut events).is_err() {
+                return;
             }
-            self.turn(&events);
+            Worker::turn(&this, &events);
         }
-        self.flush();
+        this.borrow_mut().flush();
+        CURRENT.with(|current| *current.borrow_mut() = None);
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = self.wait_for();
+        if timeout.is_zero() || self.mailbox.may_sleep() {
+            self.epoll.wait(events, Some(timeout))?;
+            self.mailbox.awake();
+        }
+        Ok(())
+    }
+
+    /// A turn from inside a slow script.
+    fn busy_turn(this: &RefCell<Worker>) {
+        let mut events = Events::with_room(64);
+        {
+            let Ok(mut worker) = this.try_borrow_mut() else { return };
+            if worker.epoll.wait(&mut events, Some(Duration::ZERO)).is_err() {
+                return;
+            }
+            worker.busy = true;
+        }
+        Worker::turn(this, &events);
+        this.borrow_mut().busy = false;
     }
 
     fn wait_for(&self) -> Duration {
@@ -173,41 +224,52 @@ impl Worker {
         wait
     }
 
-    fn turn(&mut self, events: &Events) {
-        self.server.stats(self.number).turns.add(1);
-        if self.config_version != self.server.config_version() {
-            self.config_version = self.server.config_version();
-            self.config = self.server.config();
-        }
+    fn turn(this: &RefCell<Worker>, events: &Events) {
+        let (server, number, config, busy) = this.borrow_mut().begin_turn();
         let now = Instant::now();
-        let config = self.config.clone();
         let mut ex = Executor {
-            server: self.server,
+            server,
             config: &config,
-            worker: self.number,
-            base_ms: self.server.now_ms(),
+            worker: number,
+            base_ms: server.now_ms(),
             base: now,
             last: now,
             loading: false,
         };
         for (token, ready) in events.iter() {
             match token {
-                BELL => self.mailbox.bell.silence(),
-                SIGNALS => self.signal(),
-                listener if listener < SIGNALS => self.accept(listener as usize),
-                token => self.ready(&mut ex, token - FIRST, ready),
+                BELL => this.borrow().mailbox.bell.silence(),
+                SIGNALS if busy => {}
+                SIGNALS => this.borrow_mut().signal(),
+                listener if listener < SIGNALS => this.borrow_mut().accept(listener as usize),
+                token => Worker::ready(this, &mut ex, token - FIRST, ready),
             }
         }
-        self.mail(&mut ex);
-        self.expire_waits(&mut ex);
-        if !self.paused.is_empty() && self.server.hot.end_pause(Some(self.server.now_ms())) {
-            self.resume(&mut ex);
+        Worker::mail(this, &mut ex);
+        // Nothing that locks a shard while a script holds them all.
+        if !busy && !server.scripts.is_active() {
+            Worker::expire_waits(this, &mut ex);
+            let paused = !this.borrow().paused.is_empty();
+            if paused && server.hot.end_pause(Some(server.now_ms())) {
+                Worker::resume(this, &mut ex);
+            }
+            if this.borrow().last_care.elapsed() >= CARE {
+                Worker::care(this, &mut ex);
+            }
         }
-        if self.last_care.elapsed() >= CARE {
-            self.last_care = Instant::now();
-            self.care(&mut ex);
+        this.borrow_mut().flush();
+    }
+
+    fn begin_turn(&mut self) -> (&'static Server, usize, Arc<Config>, bool) {
+        self.server.stats(self.number).turns.add(1);
+        if self.config_version != self.server.config_version() {
+            self.config_version = self.server.config_version();
+            self.config = self.server.config();
         }
-        self.flush();
+        if !self.busy && !self.server.scripts.is_active() {
+            std::mem::take(&mut self.to_close).into_iter().for_each(|id| self.close(id));
+        }
+        (self.server, self.number, self.config.clone(), self.busy)
     }
 
     fn signal(&mut self) {
@@ -239,8 +301,8 @@ impl Worker {
             let _ = (&stream).write_all(b"-ERR max number of clients reached\r\n");
             return;
         }
-        let (addr, laddr, unix, local) = match &stream {
-            Stream::Tcp(tcp) => {
+        let (addr, laddr, unix, local) = match stream.tcp() {
+            Some(tcp) => {
                 let _ = tcp.set_nodelay(true);
                 let peer = tcp.peer_addr();
                 let local = peer.as_ref().is_ok_and(|addr| addr.ip().to_canonical().is_loopback());
@@ -249,12 +311,12 @@ impl Worker {
                 };
                 (text(peer), text(tcp.local_addr()), false, local)
             }
-            Stream::Unix(_) => {
+            None => {
                 let path = format!("{}:0", self.config.get("unixsocket"));
                 (path.clone(), path, true, true)
             }
         };
-        let open = self.config.requirepass.is_empty();
+        let open = self.server.acl.is_open();
         if !local
             && open
             && self.config.is_on("protected-mode")
@@ -290,7 +352,8 @@ impl Worker {
         }
         stats.connections.add(1);
         self.server.clients.add(&info);
-        let session = Session::new(info, self.number, open);
+        let mut session = Session::new(info, self.number, open);
+        session.user = Some(self.server.acl.default_user());
         let conn = Conn {
             stream,
             session,
@@ -311,35 +374,47 @@ impl Worker {
         self.conns.insert(id, Box::new(conn));
     }
 
-    fn ready(&mut self, ex: &mut Executor<'_>, id: u64, ready: Interest) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        if ready.is_writable() && conn.wants_write {
-            self.list(id);
-        }
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        if ready.is_readable() && !conn.session.closing {
-            let stats = self.server.stats(self.number);
-            match conn.read() {
-                Ok(0) => conn.ended = true,
-                Ok(count) => {
-                    stats.read_bytes.add(count as u64);
-                    stats.reads.add(1);
-                    conn.session.info.used_ms.store(ex.base_ms, Ordering::Relaxed);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => conn.ended = true,
+    fn ready(this: &RefCell<Worker>, ex: &mut Executor<'_>, id: u64, ready: Interest) {
+        while this.borrow_mut().read(ex, id, ready) {
+            Worker::process(this, ex, id);
+            if !this.borrow().conns.get(&id).is_some_and(|conn| conn.stream.has_more()) {
+                break;
             }
-            if conn.ended {
-                return self.close(id);
-            }
-            self.process(ex, id);
         }
     }
 
+    /// Reads what has come for a connection; whether something has.
+    fn read(&mut self, ex: &Executor<'_>, id: u64, ready: Interest) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        if ready.is_writable() && conn.wants_write {
+            self.list(id);
+        }
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        if !ready.is_readable() || conn.session.closing {
+            return false;
+        }
+        let stats = self.server.stats(self.number);
+        match conn.read() {
+            Ok(0) => conn.ended = true,
+            Ok(count) => {
+                stats.read_bytes.add(count as u64);
+                stats.reads.add(1);
+                conn.session.info.used_ms.store(ex.base_ms, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => conn.ended = true,
+        }
+        if conn.ended {
+            self.close(id);
+            return false;
+        }
+        true
+    }
+
     /// Executes all whole requests of a connection.
-    fn process(&mut self, ex: &mut Executor<'_>, id: u64) {
-        let Some(mut conn) = self.conns.remove(&id) else { return };
+    fn process(this: &RefCell<Worker>, ex: &mut Executor<'_>, id: u64) {
+        let Some(mut conn) = this.borrow_mut().conns.remove(&id) else { return };
         let mut query = std::mem::take(&mut conn.query);
         ex.last = Instant::now();
         while !conn.session.closing && conn.session.blocked.is_none() && !conn.postponed {
@@ -352,18 +427,20 @@ impl Worker {
                     let args = conn.parser.args(&query[..conn.filled]);
                     if !args.is_empty() && !execute(ex, &mut conn.session, args, &mut conn.out) {
                         conn.parser.start(conn.start);
-                        self.postpone(&mut conn);
+                        this.borrow_mut().postpone(&mut conn);
                         break;
                     }
                     conn.start = next;
                     conn.parser.start(next);
-                    self.follow_up(&mut conn);
                     if conn.waiting() > conn.limit(ex.config).hard {
                         conn.overflown = true;
                         break;
                     }
+                    if conn.session.blocked.is_some() || conn.session.after.is_some() {
+                        this.borrow_mut().follow_up(&mut conn);
+                    }
                     if conn.out.bytes.len() - conn.written > WRITE_EARLY && !ex.server.log.is_on() {
-                        let _ = conn.write(self.server.stats(self.number));
+                        let _ = conn.write(ex.server.stats(ex.worker));
                     }
                 }
                 Step::More { reserve } => {
@@ -385,9 +462,10 @@ impl Worker {
         if conn.filled > ex.config.query_buffer_limit {
             conn.session.closing = true;
         }
-        conn.account(self.server);
-        self.conns.insert(id, conn);
-        self.list(id);
+        conn.account(ex.server);
+        let mut worker = this.borrow_mut();
+        worker.conns.insert(id, conn);
+        worker.list(id);
     }
 
     /// Holds a connection's next request back until the pause is over.
@@ -432,37 +510,51 @@ impl Worker {
         }
     }
 
-    fn mail(&mut self, ex: &mut Executor<'_>) {
-        for message in self.mailbox.take() {
+    fn mail(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
+        let messages = this.borrow().mailbox.take();
+        for message in messages {
             match message {
-                Message::Connection(stream) => self.take_in(stream),
-                Message::Deliver(id, bytes) => {
-                    if let Some(conn) = self.conns.get_mut(&id) {
-                        conn.out.raw(&bytes);
-                        self.list(id);
-                    }
-                }
-                Message::Served(id, reply) => self.served(ex, id, &reply),
-                Message::Kill(id) => self.close(id),
-                Message::Resume => self.resume(ex),
+                Message::Connection(stream) => this.borrow_mut().take_in(stream),
+                Message::Deliver(id, bytes) => this.borrow_mut().deliver(id, &bytes),
+                Message::Served(id, reply) => Worker::served(this, ex, id, &reply),
+                Message::Kill(id) => this.borrow_mut().close(id),
+                Message::Resume => Worker::resume(this, ex),
                 Message::Stop => {}
             }
         }
     }
 
-    fn resume(&mut self, ex: &mut Executor<'_>) {
-        for id in std::mem::take(&mut self.paused) {
-            let Some(conn) = self.conns.get_mut(&id) else { continue };
-            conn.postponed = false;
-            conn.session.info.set_flag(flag::BLOCKED, false);
-            self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
-            self.process(ex, id);
+    fn deliver(&mut self, id: u64, bytes: &[u8]) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.out.raw(bytes);
+            self.list(id);
         }
     }
 
-    fn served(&mut self, ex: &mut Executor<'_>, id: u64, reply: &[u8]) {
+    fn resume(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
+        let paused = std::mem::take(&mut this.borrow_mut().paused);
+        for id in paused {
+            {
+                let mut worker = this.borrow_mut();
+                let Some(conn) = worker.conns.get_mut(&id) else { continue };
+                conn.postponed = false;
+                conn.session.info.set_flag(flag::BLOCKED, false);
+            }
+            ex.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
+            Worker::process(this, ex, id);
+        }
+    }
+
+    fn served(this: &RefCell<Worker>, ex: &mut Executor<'_>, id: u64, reply: &[u8]) {
+        if this.borrow_mut().end_wait(id, reply) {
+            Worker::process(this, ex, id);
+        }
+    }
+
+    /// Takes a reply for a client that has waited; whether it is still there.
+    fn end_wait(&mut self, id: u64, reply: &[u8]) -> bool {
         self.server.end_wait(id);
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
         if let Some(waiter) = conn.session.blocked.take()
             && let Some(until) = waiter.until_ms
         {
@@ -470,29 +562,35 @@ impl Worker {
         }
         conn.session.info.set_flag(flag::BLOCKED, false);
         conn.out.raw(reply);
-        self.process(ex, id);
+        true
     }
 
     /// Gives up for those whose time is over.
-    fn expire_waits(&mut self, ex: &mut Executor<'_>) {
-        let now = self.server.now_ms();
-        while let Some((until, id)) = self.deadlines.first().copied() {
+    fn expire_waits(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
+        let now = ex.server.now_ms();
+        loop {
+            let Some((until, id)) = this.borrow().deadlines.first().copied() else { return };
             if until > now {
                 return;
             }
-            self.deadlines.remove(&(until, id));
-            let waiter = self.conns.get(&id).and_then(|conn| conn.session.blocked.clone());
+            this.borrow_mut().deadlines.remove(&(until, id));
+            let waiter = this.borrow().conns.get(&id).and_then(|conn| conn.session.blocked.clone());
             let Some(waiter) = waiter else { continue };
-            if blocking::give_up(self.server, self.number, now, &waiter) {
+            if blocking::give_up(ex.server, ex.worker, now, &waiter) {
                 let mut out = Out::new(waiter.resp3);
                 out.nil_array();
-                self.served(ex, id, &out.bytes);
+                Worker::served(this, ex, id, &out.bytes);
             }
         }
     }
 
     /// Looks after connections, and after the server if it is the chief.
-    fn care(&mut self, ex: &mut Executor<'_>) {
+    fn care(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
+        this.borrow_mut().last_care = Instant::now();
+        this.borrow_mut().look_after(ex);
+    }
+
+    fn look_after(&mut self, ex: &Executor<'_>) {
         let now = ex.base_ms;
         let late = |conn: &Conn| {
             let limit = conn.limit(ex.config);
@@ -551,7 +649,7 @@ impl Worker {
             let result = conn.write(stats);
             let left = conn.waiting();
             conn.account(self.server);
-            if result.is_err() || (left == 0 && conn.session.closing) {
+            if result.is_err() || (left == 0 && conn.session.closing && !conn.stream.is_owing()) {
                 self.close(id);
                 continue;
             }
@@ -560,7 +658,7 @@ impl Worker {
             } else if conn.soft_since.is_none() {
                 conn.soft_since = Some(self.server.now_ms());
             }
-            let wants_write = left > 0;
+            let wants_write = left > 0 || conn.stream.is_owing();
             if wants_write != conn.wants_write {
                 conn.wants_write = wants_write;
                 let interest =
@@ -582,6 +680,14 @@ impl Worker {
     }
 
     fn close(&mut self, id: u64) {
+        if self.busy || self.server.scripts.is_active() {
+            // What it watches and waits for stands in shards that the script holds.
+            if let Some(conn) = self.conns.get_mut(&id) {
+                conn.session.closing = true;
+                self.to_close.push(id);
+            }
+            return;
+        }
         let Some(mut conn) = self.conns.remove(&id) else { return };
         let session = &mut conn.session;
         if let Some(waiter) = session.blocked.take() {
@@ -662,6 +768,10 @@ impl Conn {
     }
 
     fn write(&mut self, stats: &super::stats::Stats) -> io::Result<()> {
+        match (&self.stream).flush() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
         while self.written < self.out.bytes.len() {
             match (&self.stream).write(&self.out.bytes[self.written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -94,6 +94,22 @@ const VERSION_MAX: u16 = 12;
 /// The version Valkey 9 writes.
 const VERSION_VALKEY: u16 = 80;
 
+/// The libraries of a `FUNCTION DUMP` payload.
+///
+/// # Errors
+/// Version or checksum are wrong, or there is something else in it.
+pub fn functions(bytes: &[u8]) -> Result<Vec<Bytes<'_>>, Broken> {
+    let mut reader = Reader::sealed(bytes)?;
+    let mut codes = Vec::new();
+    while !reader.rest.is_empty() {
+        if reader.byte()? != opcode::FUNCTION2 {
+            return Err(reader.broken("not a function"));
+        }
+        codes.push(reader.string()?);
+    }
+    Ok(codes)
+}
+
 /// Reads pieces from bytes.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -125,6 +141,15 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Version or checksum are wrong, or the value is.
     pub fn payload(bytes: &'a [u8]) -> Result<Value<'a>, Broken> {
+        let mut reader = Reader::sealed(bytes)?;
+        let kind = reader.byte()?;
+        let value = reader.value(kind)?;
+        // Bytes behind the value are not looked at, as the incumbents do.
+        Ok(value)
+    }
+
+    /// The body of a payload whose footer is right.
+    fn sealed(bytes: &'a [u8]) -> Result<Reader<'a>, Broken> {
         let broken = |reason| Broken { offset: 0, reason };
         let (body, footer) = bytes.split_last_chunk::<10>().ok_or(broken("too short"))?;
         let [low, high, sum @ ..] = *footer;
@@ -136,11 +161,7 @@ impl<'a> Reader<'a> {
         if sum != 0 && crc64(0, &bytes[..bytes.len() - 8]) != sum {
             return Err(broken("checksum"));
         }
-        let mut reader = Reader { all: body, rest: body, version };
-        let kind = reader.byte()?;
-        let value = reader.value(kind)?;
-        // Bytes behind the value are not looked at, as the incumbents do.
-        Ok(value)
+        Ok(Reader { all: body, rest: body, version })
     }
 
     /// Offset of what is read next.

@@ -3,6 +3,7 @@
 //!
 //! One file a group; a row is found by `grep 'name: "get"'`.
 
+mod acl;
 mod bitmap;
 mod bits;
 mod cluster;
@@ -14,6 +15,7 @@ mod hyperloglog;
 mod list;
 mod module;
 mod pubsub;
+mod scripting;
 mod server;
 mod set;
 mod sorted_set;
@@ -140,8 +142,9 @@ const EMPTY: u16 = u16::MAX;
 
 static INDEX: OnceLock<Index> = OnceLock::new();
 
-fn groups() -> [&'static [Command]; 16] {
+fn groups() -> [&'static [Command]; 18] {
     [
+        acl::COMMANDS,
         bitmap::COMMANDS,
         cluster::COMMANDS,
         connection::COMMANDS,
@@ -152,6 +155,7 @@ fn groups() -> [&'static [Command]; 16] {
         list::COMMANDS,
         module::COMMANDS,
         pubsub::COMMANDS,
+        scripting::COMMANDS,
         server::COMMANDS,
         set::COMMANDS,
         sorted_set::COMMANDS,
@@ -253,7 +257,7 @@ pub fn lookup(name: &[u8], sub: Option<&[u8]>) -> Found {
 }
 
 /// The number of a command's row.
-pub fn number_of(command: &'static Command) -> Option<usize> {
+pub fn number_of(command: &Command) -> Option<usize> {
     let mut found = find(command.name.as_bytes());
     if found.is_none_or(|number| !std::ptr::eq(index().rows[number].command, command)) {
         found = index().rows.iter().position(|row| std::ptr::eq(row.command, command));
