@@ -382,7 +382,9 @@ fn remember(ctx: &mut Ctx<'_>, command: &'static Command, args: Args<'_>) {
     let wanted = mode & mode::BCAST == 0
         && (mode & mode::OPTIN == 0 || chosen)
         && (mode & mode::OPTOUT == 0 || !chosen);
-    if wanted && command.is(flag::READONLY) {
+    // Of a script the keys that it declares are taken for read.
+    let reads = command.is(flag::READONLY) || matches!(command.name, "eval" | "evalsha" | "fcall");
+    if wanted && reads {
         let id = ctx.session.id();
         keys::each(command, args, |key| ctx.server.tracking.remember(id, args.at(key.at)));
     }
