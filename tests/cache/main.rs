@@ -9,7 +9,10 @@ mod differential;
 mod persistence;
 mod scripting;
 mod server;
+mod stage;
+mod streams;
 mod support;
+mod tracking;
 
 use support::bx;
 

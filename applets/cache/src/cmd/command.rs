@@ -83,6 +83,15 @@ fn describe_spec(out: &mut Out, spec: &KeySpec) {
             out.bulk(b"index");
             numbers(out, &[("index", index)]);
         }
+        Begin::Keyword(word, from) => {
+            out.bulk(b"keyword");
+            out.bulk(b"spec");
+            out.map(2);
+            out.bulk(b"keyword");
+            out.bulk(word.as_bytes());
+            out.bulk(b"startfrom");
+            out.int(i64::from(from));
+        }
         Begin::Unknown => unknown(out),
     }
     out.bulk(b"find_keys");

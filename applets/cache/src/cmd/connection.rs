@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use box_wire::resp::Args;
 
-use super::{Ctx, Done, Error, SYNTAX, acl, is, parse, pubsub, transaction};
+use super::{Ctx, Done, Error, SYNTAX, acl, is, parse, pubsub, tracking, transaction};
 use crate::server::clients::flag;
 use crate::server::session::Replies;
 
@@ -177,6 +177,7 @@ pub fn reset(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     transaction::end(ctx.session);
     transaction::unwatch_all(ctx.server, ctx.session);
     pubsub::stop_all(ctx.server, ctx.session);
+    tracking::stop(ctx.server, ctx.session);
     if std::mem::take(&mut ctx.session.monitor) {
         ctx.server.stop_monitor(ctx.session.id());
     }
@@ -189,7 +190,7 @@ pub fn reset(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     acl::become_user(ctx.session, &user);
     ctx.session.authenticated = ctx.server.acl.is_open();
     ctx.session.no_touch = false;
-    ctx.session.info.set_flag(flag::NO_EVICT, false);
+    ctx.session.info.set_flag(flag::NO_EVICT | flag::NO_TOUCH, false);
     ctx.out.status("RESET");
     Ok(())
 }

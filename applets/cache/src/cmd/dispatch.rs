@@ -13,7 +13,9 @@ use super::{Ctx, Error, blocking};
 use crate::acl::check::Denied;
 use crate::config::Config;
 use crate::server::Server;
+use crate::server::hot::pause;
 use crate::server::session::{Queued, Replies, Session};
+use crate::server::tracking::mode;
 use crate::store::shard::{Place, View};
 
 /// What a worker executes with.
@@ -40,14 +42,28 @@ impl Executor<'_> {
     }
 }
 
-/// Executes a request, or queues it, or refuses it; the reply goes to `out`.
-pub fn execute(ex: &mut Executor<'_>, session: &mut Session, args: Args<'_>, out: &mut Out) {
+/// Executes a request, or queues it, or refuses it; the reply goes to `out`. Whether it is done
+/// with: a request that is held back by a pause must be given again.
+pub fn execute(
+    ex: &mut Executor<'_>,
+    session: &mut Session,
+    args: Args<'_>,
+    out: &mut Out,
+) -> bool {
     let mark = out.bytes.len();
-    let command = check(ex, session, args);
+    let command = check(ex, session, args, out);
+    if ex.server.hot.pause.load(Ordering::Relaxed) != pause::NONE
+        && let Ok((_, command)) = command
+        && is_held_back(ex, session, command)
+    {
+        return false;
+    }
     match command {
         Ok((number, command)) if queues(session, command) => {
             if let Some(multi) = &mut session.multi {
-                multi.queue.push(Queued::new(command, args));
+                let queued = Queued::new(command, args);
+                multi.bytes += queued.size();
+                multi.queue.push(queued);
                 session.info.queued.fetch_add(1, Ordering::Relaxed);
             }
             session.info.command.store(number + 1, Ordering::Relaxed);
@@ -65,6 +81,27 @@ pub fn execute(ex: &mut Executor<'_>, session: &mut Session, args: Args<'_>, out
         }
         Replies::Off => out.bytes.truncate(mark),
     }
+    true
+}
+
+/// Whether a pause holds a command back.
+#[cold]
+fn is_held_back(ex: &Executor<'_>, session: &Session, command: &Command) -> bool {
+    let hot = &ex.server.hot;
+    if ex.loading || hot.end_pause(Some(ex.now_ms())) {
+        return false;
+    }
+    let queued = || {
+        let queue = session.multi.iter().flat_map(|multi| &multi.queue);
+        command.name == "exec" && queue.into_iter().any(|queued| may_change(queued.command))
+    };
+    hot.pause.load(Ordering::Relaxed) == pause::ALL || may_change(command) || queued()
+}
+
+/// Whether a command may change keys or be sent to replicas.
+fn may_change(command: &Command) -> bool {
+    command.is(flag::WRITE)
+        || matches!(command.name, "eval" | "evalsha" | "fcall" | "pfcount" | "publish" | "spublish")
 }
 
 fn queues(session: &Session, command: &Command) -> bool {
@@ -103,7 +140,7 @@ fn refuse(
 
 type Checked = Result<(usize, &'static Command), (Option<usize>, Error)>;
 
-fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
+fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>, out: &mut Out) -> Checked {
     let number = match table::lookup(args.at(0), args.get(1)) {
         Found::Row(number) => number,
         Found::NoSub => return Err((None, unknown_sub(args))),
@@ -143,7 +180,8 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>) -> Checked {
     }
     if ex.server.hot.maxmemory.load(Ordering::Relaxed) > 0 {
         let now = ex.now_ms();
-        let full = !ex.server.make_room(ex.worker, now, ex.config.samples);
+        let own = (session.id(), &mut *out);
+        let full = !ex.server.make_room(ex.worker, now, ex.config.samples, own);
         let exec_denies = || {
             command.name == "exec"
                 && session.multi.as_ref().is_some_and(|multi| {
@@ -323,13 +361,14 @@ fn call(
         ctx.out.error(&error);
     }
     commit(ex, &mut ctx.db, args);
+    if ctx.session.tracking != 0 {
+        remember(&mut ctx, command, args);
+    }
     let ready = std::mem::take(&mut ctx.db.effects.ready);
-    let events = std::mem::take(&mut ctx.db.effects.events);
+    let news = std::mem::take(&mut ctx.db.effects.news);
     // The shards are free from here on.
     drop(ctx);
-    if !events.is_empty() {
-        ex.server.publish_events(events);
-    }
+    ex.server.tell(news, session.id(), Some(out));
     if !ready.is_empty() {
         blocking::serve(ex.server, ex.worker, now, ready);
     }
@@ -339,6 +378,22 @@ fn call(
 /// Commands that write without saying so.
 fn may_write(name: &str) -> bool {
     matches!(name, "exec" | "debug" | "eval" | "evalsha" | "fcall")
+}
+
+/// Remembers the keys that a tracking client has read.
+fn remember(ctx: &mut Ctx<'_>, command: &'static Command, args: Args<'_>) {
+    let mode = ctx.session.tracking;
+    let chosen = mode & mode::CACHING != 0;
+    let wanted = mode & mode::BCAST == 0
+        && (mode & mode::OPTIN == 0 || chosen)
+        && (mode & mode::OPTOUT == 0 || !chosen);
+    if wanted && command.is(flag::READONLY) {
+        let id = ctx.session.id();
+        keys::each(command, args, |key| ctx.server.tracking.remember(id, args.at(key.at)));
+    }
+    if ctx.session.multi.is_none() && !ctx.in_exec && command.group != "connection" {
+        ctx.session.tracking &= !mode::CACHING;
+    }
 }
 
 fn commit(ex: &Executor<'_>, db: &mut super::db::Db<'_>, args: Args<'_>) {
@@ -370,8 +425,16 @@ fn count(
     let of = &stats.by_command[number];
     of.calls.add(1);
     of.ns.add(took.as_nanos() as u64);
+    if !ex.server.hot.untimed.load(Ordering::Relaxed) {
+        of.times.add(took.as_nanos() as u64);
+    }
     if failed {
         of.failed.add(1);
+    }
+    let ms = took.as_millis() as i64;
+    if ms >= ex.server.hot.long_ms.load(Ordering::Relaxed) {
+        let event = if command.is(flag::FAST) { "fast-command" } else { "command" };
+        ex.server.latency.add(event, ex.now_ms() / 1000, ms as u64);
     }
     let slow = ex.server.hot.slow_us.load(Ordering::Relaxed);
     let us = took.as_micros() as i64;
@@ -400,9 +463,24 @@ pub fn run_in_exec(
     }
     let dirty = std::mem::take(&mut ctx.db.effects.dirty);
     ctx.db.effects.not_verbatim = false;
-    if let Err(error) = (command.run)(ctx, args) {
+    let begun = Instant::now();
+    let result = (command.run)(ctx, args);
+    if let Some(number) = table::number_of(command) {
+        let of = &ctx.db.stats.by_command[number];
+        let took = begun.elapsed().as_nanos() as u64;
+        of.calls.add(1);
+        of.ns.add(took);
+        of.times.add(took);
+        of.failed.add(u64::from(result.is_err()));
+        ctx.db.stats.commands.add(1);
+    }
+    if let Err(error) = result {
+        ctx.db.stats.errors.add(1);
         ctx.server.count_error(&error);
         ctx.out.error(&error);
+    }
+    if ctx.session.tracking != 0 {
+        remember(ctx, command, args);
     }
     let instead = std::mem::take(&mut ctx.db.effects.instead);
     if !instead.is_empty() {
@@ -416,7 +494,7 @@ pub fn run_in_exec(
 }
 
 /// A user's rules may have changed since its request was queued.
-fn still_permitted(ctx: &Ctx<'_>, command: &Command, args: Args<'_>) -> super::Done {
+fn still_permitted(ctx: &Ctx<'_>, command: &'static Command, args: Args<'_>) -> super::Done {
     let Some(number) = table::number_of(command) else { return Ok(()) };
     let permitted = super::acl::permit(ctx.server, ctx.session, (number, args), "multi");
     permitted.map_err(|(denied, _)| {

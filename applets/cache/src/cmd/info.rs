@@ -103,7 +103,7 @@ fn clients(ctx: &mut Ctx<'_>, text: &mut String) {
         "client_recent_max_input_buffer": query,
         "client_recent_max_output_buffer": reply,
         "blocked_clients": ctx.server.clients.blocked.load(Ordering::Relaxed),
-        "tracking_clients": 0,
+        "tracking_clients": ctx.server.tracking.totals()[3],
         "clients_in_timeout_table": 0,
     );
 }
@@ -168,7 +168,7 @@ fn memory(ctx: &mut Ctx<'_>, text: &mut String) {
         "mem_replication_backlog": 0,
         "mem_total_replication_buffers": 0,
         "mem_clients_slaves": 0,
-        "mem_clients_normal": ctx.server.clients.len() * 1024,
+        "mem_clients_normal": ctx.server.clients.memory.load(Ordering::Relaxed),
         "mem_cluster_links": 0,
         "mem_aof_buffer": 0,
         "mem_allocator": "mimalloc",
@@ -227,6 +227,7 @@ fn persistence(ctx: &mut Ctx<'_>, text: &mut String) {
 
 fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
     let server = ctx.server;
+    let tracked = server.tracking.totals();
     let rate = |number: usize| server.rates[number].load(Ordering::Relaxed);
     let kb = |number: usize| format!("{:.2}", rate(number) as f64 / 1024.0);
     lines!(text,
@@ -250,7 +251,7 @@ fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
         "expired_time_cap_reached_count": 0,
         "expire_cycle_cpu_milliseconds": 0,
         "evicted_keys": server.sum(|s| s.evicted.load()),
-        "evicted_clients": 0,
+        "evicted_clients": server.clients.evicted.load(Ordering::Relaxed),
         "total_eviction_exceeded_time": 0,
         "current_eviction_exceeded_time": 0,
         "keyspace_hits": server.sum(|s| s.hits.load()),
@@ -268,9 +269,9 @@ fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
         "active_defrag_key_misses": 0,
         "total_active_defrag_time": 0,
         "current_active_defrag_time": 0,
-        "tracking_total_keys": 0,
-        "tracking_total_items": 0,
-        "tracking_total_prefixes": 0,
+        "tracking_total_keys": tracked[0],
+        "tracking_total_items": tracked[1],
+        "tracking_total_prefixes": tracked[2],
         "unexpected_error_replies": 0,
         "total_error_replies": server.sum(|s| s.errors.load()),
         "dump_payload_sanitizations": 0,
@@ -342,16 +343,24 @@ fn errorstats(ctx: &mut Ctx<'_>, text: &mut String) {
 }
 
 fn latencystats(ctx: &mut Ctx<'_>, text: &mut String) {
+    let percents: Vec<f64> = ctx
+        .config
+        .get("latency-tracking-info-percentiles")
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
     for number in 0..table::count() {
-        let calls = ctx.server.sum(|stats| stats.by_command[number].calls.load());
-        if calls > 0 {
-            let ns = ctx.server.sum(|stats| stats.by_command[number].ns.load());
-            let us = ns as f64 / calls as f64 / 1000.0;
+        let times = ctx.server.times_of(number);
+        if times.count() > 0 {
+            let shown: Vec<String> = percents
+                .iter()
+                .map(|percent| {
+                    let us = times.percentile(*percent) as f64 / 1000.0;
+                    format!("p{percent}={us:.3}")
+                })
+                .collect();
             let name = table::full_name(number);
-            let _ = write!(
-                text,
-                "latency_percentiles_usec_{name}:p50={us:.3},p99={us:.3},p99.9={us:.3}\r\n"
-            );
+            let _ = write!(text, "latency_percentiles_usec_{name}:{}\r\n", shown.join(","));
         }
     }
 }

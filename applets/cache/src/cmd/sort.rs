@@ -189,6 +189,16 @@ fn results(ctx: &mut Ctx<'_>, query: &Query<'_>, elements: &[Vec<u8>]) -> Vec<Op
     results
 }
 
+/// The number that a text begins with, as strtod reads a C string: a zero byte ends it, and nothing
+/// is zero.
+fn weight_of(text: &[u8]) -> Option<f64> {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    match &text[..end] {
+        b"" => Some(0.0),
+        text => double::parse(text.trim_ascii_start()),
+    }
+}
+
 fn order(ctx: &mut Ctx<'_>, query: &Query<'_>, elements: &mut Vec<Vec<u8>>) -> Done {
     let not_double = Error::fixed("ERR One or more scores can't be converted into double");
     let mut weighed = Vec::with_capacity(elements.len());
@@ -198,7 +208,7 @@ fn order(ctx: &mut Ctx<'_>, query: &Query<'_>, elements: &mut Vec<Vec<u8>>) -> D
             None => Some(element.clone()),
         };
         let score = match (&weight, query.alpha) {
-            (Some(text), false) => double::parse(text).ok_or_else(|| not_double.clone())?,
+            (Some(text), false) => weight_of(text).ok_or_else(|| not_double.clone())?,
             _ => 0.0,
         };
         weighed.push((score, weight, element));

@@ -112,6 +112,7 @@ fn apply(
     set.map_err(|refused| match refused {
         Refused::Unknown => "Bad directive or wrong number of arguments".into(),
         Refused::Fixed => "can't set immutable config".into(),
+        Refused::Protected => "can't set protected config".into(),
         Refused::Value(reason) => reason,
     })
 }

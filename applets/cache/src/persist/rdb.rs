@@ -167,6 +167,8 @@ pub struct Loaded {
     pub expired: u64,
     /// The texts of function libraries.
     pub libraries: Vec<Vec<u8>>,
+    /// Whether a key that is there makes way for the file's.
+    pub merge: bool,
 }
 
 /// Loads the keys of `bytes` into shards that the caller holds; what stands behind them.
@@ -214,7 +216,10 @@ pub fn load<'b>(
                 let place = Place::of(&key);
                 let table = &mut shards[place.shard].dbs[db];
                 if table.find(place.hash, &key).is_some() {
-                    return Err(broken("RDB has duplicated key"));
+                    if !loaded.merge {
+                        return Err(broken("RDB has duplicated key"));
+                    }
+                    table.remove(place.hash, &key);
                 }
                 table.insert(
                     place.hash,
@@ -235,6 +240,17 @@ pub fn read_file(path: &Path) -> io::Result<Cow<'static, [u8]>> {
     fs::read(path).map(Cow::Owned)
 }
 
+/// What `DEBUG RELOAD` does.
+#[derive(Clone, Copy, Debug)]
+pub struct Reload {
+    /// Whether to save first.
+    pub save: bool,
+    /// Whether to empty the databases.
+    pub flush: bool,
+    /// Whether a key that is there makes way for the file's.
+    pub merge: bool,
+}
+
 /// `DEBUG RELOAD`: saves, empties the databases and loads what was saved.
 ///
 /// # Errors
@@ -243,16 +259,21 @@ pub fn reload(
     server: &'static Server,
     config: &Config,
     mut shards: Vec<&mut Shard>,
+    how: Reload,
 ) -> Result<(), String> {
     let path = config.rdb_path();
     let failed = |error: io::Error| format!("ERR {}", box_kit::exit::kernel_words(&error));
-    let held = shards.iter_mut().map(|shard| &mut **shard).collect();
-    write_held(server, config, held, &path).map_err(failed)?;
-    for shard in &mut shards {
-        shard.dbs.iter_mut().for_each(|table| *table = Table::new());
+    if how.save {
+        let held = shards.iter_mut().map(|shard| &mut **shard).collect();
+        write_held(server, config, held, &path).map_err(failed)?;
+    }
+    if how.flush {
+        for shard in &mut shards {
+            shard.dbs.iter_mut().for_each(|table| *table = Table::new());
+        }
     }
     let bytes = read_file(&path).map_err(failed)?;
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded { merge: how.merge, ..Loaded::default() };
     load(&bytes, config, server.now_ms(), &mut shards, &mut loaded)
         .map_err(|broken| format!("ERR Error trying to load the RDB dump: {}", broken.reason))?;
     load_libraries(server, &loaded.libraries)

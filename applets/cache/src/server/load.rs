@@ -186,7 +186,8 @@ impl Server {
             match parser.parse(bytes, &limits) {
                 Step::Done(next) => {
                     out.bytes.clear();
-                    execute(&mut ex, &mut session, parser.args(bytes), &mut out);
+                    let done = execute(&mut ex, &mut session, parser.args(bytes), &mut out);
+                    debug_assert!(done, "nothing is held back while a log is loaded");
                     at = next;
                     if session.multi.is_none() {
                         whole = at;

@@ -5,8 +5,10 @@ pub mod blocked;
 pub mod clients;
 pub mod cron;
 pub mod evict;
+pub mod histogram;
 pub mod hot;
 pub mod hub;
+pub mod latency;
 pub mod load;
 pub mod logger;
 pub mod mailbox;
@@ -15,6 +17,7 @@ pub mod session;
 pub mod start;
 pub mod stats;
 pub mod tls;
+pub mod tracking;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -26,7 +29,8 @@ use box_wire::resp::Args;
 
 use crate::acl::Acl;
 use crate::cmd::Error;
-use crate::cmd::db::{Db, Effects, event};
+use crate::cmd::db::{Db, Effects, News, event};
+use crate::cmd::reply::Out;
 use crate::cmd::slowlog::Slowlog;
 use crate::config::{Config, Refused};
 use crate::persist::aof::Log;
@@ -37,6 +41,8 @@ use mailbox::{Mailbox, Message};
 use session::Session;
 use stats::Stats;
 
+/// Parameters that a client may change only where `enable-protected-configs` lets it.
+const PROTECTED: &[&str] = &["dbfilename", "dir"];
 /// The most workers there can be.
 pub const WORKERS_MAX: usize = 16;
 /// Kinds of errors that are counted, so that nobody fills memory with their own.
@@ -60,6 +66,10 @@ pub struct Server {
     pub acl: Acl,
     /// All clients.
     pub clients: clients::Clients,
+    /// Who has read which key.
+    pub tracking: tracking::Tracking,
+    /// What took long.
+    pub latency: latency::Monitor,
     /// The slow commands.
     pub slowlog: Mutex<Slowlog>,
     /// The state of saving.
@@ -113,6 +123,8 @@ impl Server {
             hub: hub::Hub::default(),
             acl: Acl::default(),
             clients: clients::Clients::default(),
+            tracking: tracking::Tracking::default(),
+            latency: latency::Monitor::default(),
             slowlog: Mutex::default(),
             saver: Saver::new(now.as_secs() as i64),
             scripts: Scripts::default(),
@@ -153,11 +165,12 @@ impl Server {
         self.config_version.load(Ordering::Acquire)
     }
 
-    /// Changes the configuration: all of it or nothing.
+    /// Changes the configuration: all of it or nothing. `trusted` says whether what is protected
+    /// may change.
     ///
     /// # Errors
     /// The text of the error reply.
-    pub fn change_config(&self, pairs: &[(String, String)]) -> Result<(), String> {
+    pub fn change_config(&self, pairs: &[(String, String)], trusted: bool) -> Result<(), String> {
         let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
         let mut config = Config::clone(&current);
         for (number, (name, value)) in pairs.iter().enumerate() {
@@ -167,7 +180,16 @@ impl Server {
                 ));
             }
             let words: Vec<String> = vec![value.clone()];
-            config.set(name, &words, true).map_err(|refused| match refused {
+            let set = if PROTECTED.iter().any(|known| name.eq_ignore_ascii_case(known)) && !trusted
+            {
+                Err(Refused::Protected)
+            } else {
+                config.set(name, &words, true)
+            };
+            set.map_err(|refused| match refused {
+                Refused::Protected => format!(
+                    "ERR CONFIG SET failed (possibly related to argument '{name}') - can't set protected config"
+                ),
                 Refused::Unknown => {
                     format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
                 }
@@ -221,7 +243,11 @@ impl Server {
         let on = classes & (event::KEYSPACE | event::KEYEVENT) != 0;
         self.hot.set_events(if on { classes } else { 0 });
         self.hot.slow_us.store(config.int("slowlog-log-slower-than"), Ordering::Relaxed);
+        let long_ms = config.int("latency-monitor-threshold");
+        self.hot.long_ms.store(if long_ms > 0 { long_ms } else { i64::MAX }, Ordering::Relaxed);
+        self.hot.untimed.store(!config.is_on("latency-tracking"), Ordering::Relaxed);
         self.log.set_fsync(config.get("appendfsync"));
+        self.hot.clients_max.store(config.clients_memory(memory), Ordering::Relaxed);
         self.config_version.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -234,6 +260,11 @@ impl Server {
     /// A counter summed over all workers.
     pub fn sum(&self, counter: impl Fn(&Stats) -> u64) -> u64 {
         self.stats.iter().map(counter).sum()
+    }
+
+    /// How long the calls of a command took, by its number in the table.
+    pub fn times_of(&self, number: usize) -> histogram::Sum {
+        histogram::Sum::of(self.stats.iter().map(|stats| &stats.by_command[number].times))
     }
 
     /// Changes of keys so far.
@@ -290,7 +321,8 @@ impl Server {
             effects: Effects::default(),
             stats: self.stats(worker),
             no_touch: false,
-            expires: true,
+            // While clients are paused, the data stays as it is.
+            expires: self.hot.pause.load(Ordering::Relaxed) == hot::pause::NONE,
             last: None,
         }
     }
@@ -366,6 +398,22 @@ impl Server {
             if wanted & event::KEYEVENT != 0 {
                 let channel = format!("__keyevent@{db}__:{name}");
                 self.hub.publish(self, channel.as_bytes(), &key, None);
+            }
+        }
+    }
+
+    /// Tells everybody what a command has done beside its reply. Called when the shards are free;
+    /// what is for the client `writer` itself goes to its output.
+    pub fn tell(&self, news: News, writer: u64, out: Option<&mut Out>) {
+        if !news.events.is_empty() {
+            self.publish_events(news.events);
+        }
+        if news.flushed || !news.changed.is_empty() {
+            let mut out = out;
+            let own = out.as_deref_mut().map(|out| (writer, out));
+            self.tracking.invalidate(self, &news.changed, writer, own);
+            if news.flushed {
+                self.tracking.invalidate_all(self, out.map(|out| (writer, out)));
             }
         }
     }

@@ -23,8 +23,8 @@ use super::mailbox::{Mailbox, Message, Stream};
 use super::session::{After, Session};
 use crate::cmd::dispatch::{Executor, execute};
 use crate::cmd::reply::Out;
-use crate::cmd::{Error, blocking, pubsub, transaction};
-use crate::config::Config;
+use crate::cmd::{Error, blocking, pubsub, tracking, transaction};
+use crate::config::{Config, OutputLimit};
 
 /// The bell's token; those of listeners are below it.
 const BELL: u64 = 15;
@@ -95,6 +95,14 @@ struct Conn {
     listed: bool,
     /// The peer will send nothing more.
     ended: bool,
+    /// Its next request is held back by a pause.
+    postponed: bool,
+    /// More replies wait for it than may: it ends without getting them.
+    overflown: bool,
+    /// Since when more than the soft limit wait, in ms of Unix time.
+    soft_since: Option<i64>,
+    /// What the server's total has of it.
+    accounted: usize,
 }
 
 thread_local! {
@@ -207,7 +215,9 @@ impl Worker {
 
     fn wait_for(&self) -> Duration {
         let mut wait = CARE.saturating_sub(self.last_care.elapsed());
-        if let Some((at, _)) = self.deadlines.first() {
+        let pause = || self.server.hot.paused_until.load(Ordering::Acquire);
+        let pause = (!self.paused.is_empty()).then(pause);
+        if let Some(at) = self.deadlines.first().map(|(at, _)| *at).into_iter().chain(pause).min() {
             let ms = (at - self.server.now_ms()).max(0) as u64;
             wait = wait.min(Duration::from_millis(ms));
         }
@@ -239,8 +249,11 @@ impl Worker {
         // Nothing that locks a shard while a script holds them all.
         if !busy && !server.scripts.is_active() {
             Worker::expire_waits(this, &mut ex);
+            if !this.borrow().paused.is_empty() && server.hot.end_pause(Some(server.now_ms())) {
+                Worker::resume(this, &mut ex);
+            }
             if this.borrow().last_care.elapsed() >= CARE {
-                Worker::care(this, &mut ex);
+                this.borrow_mut().care(&ex);
             }
         }
         this.borrow_mut().flush();
@@ -352,6 +365,10 @@ impl Worker {
             wants_write: false,
             listed: false,
             ended: false,
+            postponed: false,
+            overflown: false,
+            soft_since: None,
+            accounted: 0,
         };
         self.conns.insert(id, Box::new(conn));
     }
@@ -399,11 +416,7 @@ impl Worker {
         let Some(mut conn) = this.borrow_mut().conns.remove(&id) else { return };
         let mut query = std::mem::take(&mut conn.query);
         ex.last = Instant::now();
-        while !conn.session.closing && conn.session.blocked.is_none() {
-            if Worker::is_paused(ex) {
-                this.borrow_mut().paused.push(id);
-                break;
-            }
+        while !conn.session.closing && conn.session.blocked.is_none() && !conn.postponed {
             let limits = Limits {
                 bulk_bytes: ex.config.proto_max_bulk_len,
                 authenticated: conn.session.authenticated,
@@ -411,13 +424,19 @@ impl Worker {
             match conn.parser.parse(&query[..conn.filled], &limits) {
                 Step::Done(next) => {
                     let args = conn.parser.args(&query[..conn.filled]);
-                    if !args.is_empty() {
-                        execute(ex, &mut conn.session, args, &mut conn.out);
+                    if !args.is_empty() && !execute(ex, &mut conn.session, args, &mut conn.out) {
+                        conn.parser.start(conn.start);
+                        this.borrow_mut().postpone(&mut conn);
+                        break;
                     }
                     conn.start = next;
                     conn.parser.start(next);
                     if conn.session.blocked.is_some() || conn.session.after.is_some() {
                         this.borrow_mut().follow_up(&mut conn);
+                    }
+                    if conn.waiting() > conn.limit(ex.config).hard {
+                        conn.overflown = true;
+                        break;
                     }
                     if conn.out.bytes.len() - conn.written > WRITE_EARLY && !ex.server.log.is_on() {
                         let _ = conn.write(ex.server.stats(ex.worker));
@@ -442,18 +461,18 @@ impl Worker {
         if conn.filled > ex.config.query_buffer_limit {
             conn.session.closing = true;
         }
-        conn.session.info.query_bytes.store(conn.filled, Ordering::Relaxed);
+        conn.account(ex.server);
         let mut worker = this.borrow_mut();
         worker.conns.insert(id, conn);
         worker.list(id);
     }
 
-    fn is_paused(ex: &Executor<'_>) -> bool {
-        let until = ex.server.hot.paused_until.load(Ordering::Acquire);
-        if until == 0 || until <= ex.base_ms {
-            return false;
-        }
-        !ex.server.hot.pause_writes_only.load(Ordering::Relaxed)
+    /// Holds a connection's next request back until the pause is over.
+    fn postpone(&mut self, conn: &mut Conn) {
+        conn.postponed = true;
+        conn.session.info.set_flag(flag::BLOCKED, true);
+        self.server.clients.blocked.fetch_add(1, Ordering::Relaxed);
+        self.paused.push(conn.session.id());
     }
 
     /// What a command has left to be done when its locks were given back.
@@ -514,8 +533,18 @@ impl Worker {
     fn resume(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
         let paused = std::mem::take(&mut this.borrow_mut().paused);
         for id in paused {
-            Worker::process(this, ex, id);
+            if this.borrow_mut().end_pause(id) {
+                Worker::process(this, ex, id);
+            }
         }
+    }
+
+    fn end_pause(&mut self, id: u64) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        conn.postponed = false;
+        conn.session.info.set_flag(flag::BLOCKED, false);
+        self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
+        true
     }
 
     fn served(this: &RefCell<Worker>, ex: &mut Executor<'_>, id: u64, reply: &[u8]) {
@@ -558,16 +587,16 @@ impl Worker {
     }
 
     /// Looks after connections, and after the server if it is the chief.
-    fn care(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
-        this.borrow_mut().last_care = Instant::now();
-        let paused = ex.server.hot.paused_until.load(Ordering::Acquire);
-        if paused <= ex.server.now_ms() && !this.borrow().paused.is_empty() {
-            Worker::resume(this, ex);
-        }
-        this.borrow_mut().look_after(ex);
-    }
-
-    fn look_after(&mut self, ex: &Executor<'_>) {
+    fn care(&mut self, ex: &Executor<'_>) {
+        self.last_care = Instant::now();
+        let now = ex.base_ms;
+        let late = |conn: &Conn| {
+            let limit = conn.limit(ex.config);
+            conn.soft_since.is_some_and(|since| now - since > limit.soft_ms)
+        };
+        let late: Vec<u64> =
+            self.conns.iter().filter(|(_, conn)| late(conn)).map(|(id, _)| *id).collect();
+        late.into_iter().for_each(|id| self.close_overflown(id));
         if ex.config.timeout_s > 0 {
             let limit = ex.base_ms - ex.config.timeout_s * 1000;
             let idle: Vec<u64> = self
@@ -589,6 +618,7 @@ impl Worker {
 
     /// Writes the log, then replies.
     fn flush(&mut self) {
+        self.server.evict_clients();
         if let Err(error) = self.server.log.flush() {
             self.server.logger.warning(&format!(
                 "Error writing to the AOF file: {}",
@@ -609,16 +639,22 @@ impl Worker {
         for id in std::mem::take(&mut self.to_write) {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
             conn.listed = false;
+            let limit = conn.limit(&self.config);
+            if conn.overflown || conn.waiting() > limit.hard {
+                self.close_overflown(id);
+                continue;
+            }
             let result = conn.write(stats);
-            let left = conn.out.bytes.len() - conn.written;
-            conn.session.info.reply_bytes.store(left, Ordering::Relaxed);
-            let limit = self.config.output_limits[usize::from(conn.session.subscriptions() > 0)];
-            if result.is_err()
-                || (left == 0 && conn.session.closing && !conn.stream.is_owing())
-                || left > limit
-            {
+            let left = conn.waiting();
+            conn.account(self.server);
+            if result.is_err() || (left == 0 && conn.session.closing && !conn.stream.is_owing()) {
                 self.close(id);
                 continue;
+            }
+            if left <= limit.soft {
+                conn.soft_since = None;
+            } else if conn.soft_since.is_none() {
+                conn.soft_since = Some(self.server.now_ms());
             }
             let wants_write = left > 0 || conn.stream.is_owing();
             if wants_write != conn.wants_write {
@@ -627,6 +663,17 @@ impl Worker {
                     if wants_write { Interest::READ.and(Interest::WRITE) } else { Interest::READ };
                 let _ = self.epoll.modify(&conn.stream, id + FIRST, interest);
             }
+        }
+    }
+
+    /// Ends a connection that does not fetch its replies.
+    fn close_overflown(&mut self, id: u64) {
+        if let Some(conn) = self.conns.get(&id) {
+            let line = conn.session.info.line(self.server.now_ms());
+            self.server.logger.warning(&format!(
+                "Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."
+            ));
+            self.close(id);
         }
     }
 
@@ -650,6 +697,11 @@ impl Worker {
         }
         transaction::unwatch_all(self.server, session);
         pubsub::stop_all(self.server, session);
+        tracking::stop(self.server, session);
+        if conn.postponed {
+            self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.server.clients.memory.fetch_sub(conn.accounted, Ordering::Relaxed);
         if session.monitor {
             self.server.stop_monitor(id);
         }
@@ -658,6 +710,33 @@ impl Worker {
 }
 
 impl Conn {
+    /// Bytes of replies that wait to be written.
+    fn waiting(&self) -> usize {
+        self.out.bytes.len() - self.written
+    }
+
+    fn limit(&self, config: &Config) -> OutputLimit {
+        config.output_limits[usize::from(self.session.subscriptions() > 0)]
+    }
+
+    /// Notes for others how much is kept for this connection.
+    fn account(&mut self, server: &Server) {
+        let info = &self.session.info;
+        info.query_bytes.store(self.filled, Ordering::Relaxed);
+        info.reply_bytes.store(self.waiting(), Ordering::Relaxed);
+        let memory = self.query.len() + self.out.bytes.capacity() + self.session.memory();
+        if memory != self.accounted {
+            server.clients.memory.fetch_add(memory, Ordering::Relaxed);
+            server.clients.memory.fetch_sub(self.accounted, Ordering::Relaxed);
+            self.accounted = memory;
+            info.memory.store(memory, Ordering::Relaxed);
+            info.rooms[0].store(self.query.len(), Ordering::Relaxed);
+            info.rooms[1].store(self.out.bytes.capacity(), Ordering::Relaxed);
+            let multi = self.session.multi.as_ref().map_or(0, |multi| multi.bytes);
+            info.multi_bytes.store(multi, Ordering::Relaxed);
+        }
+    }
+
     fn read(&mut self) -> io::Result<usize> {
         let room = self.query.len() - self.filled;
         if room < READ_BYTES {

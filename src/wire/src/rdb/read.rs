@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use super::crc64::crc64;
 use super::intset::IntSet;
 use super::listpack::ListPack;
+use super::stream::{self, Stream};
 use super::ziplist::{from_ziplist, from_zipmap};
 use super::{kind, lzf, opcode};
 use crate::decimal::push_i64;
@@ -75,6 +76,8 @@ pub enum Value<'a> {
     ZsetPack(ListPack),
     /// Members of a small set.
     SetPack(ListPack),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 /// A node of a quicklist.
@@ -258,6 +261,9 @@ impl<'a> Reader<'a> {
                 Value::QuickList(self.many(1, |r| Ok(Node::Packed(r.converted(from_ziplist, 1)?)))?)
             }
             kind::LIST_QUICKLIST2 => Value::QuickList(self.many(2, Self::node)?),
+            kind::STREAM | kind::STREAM2 | kind::STREAM3 => {
+                Value::Stream(Box::new(stream::read(self, kind)?))
+            }
             _ => return Err(self.broken("Unknown RDB encoding type")),
         })
     }
@@ -304,6 +310,15 @@ impl<'a> Reader<'a> {
             return Err(self.broken("more elements than bytes"));
         }
         (0..count).map(|_| element(self)).collect()
+    }
+
+    /// A count of elements that have `least` bytes each, checked against the bytes that are there.
+    pub(super) fn count(&mut self, least: usize) -> Result<usize, Broken> {
+        let count = self.length()?;
+        if count > (self.rest.len() / least) as u64 {
+            return Err(self.broken("more elements than bytes"));
+        }
+        Ok(count as usize)
     }
 
     fn score(&mut self) -> Result<f64, Broken> {
@@ -383,7 +398,7 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
-    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
+    pub(super) fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
         let (chunk, rest) = self.rest.split_first_chunk().ok_or_else(|| self.cut())?;
         self.rest = rest;
         Ok(*chunk)
@@ -399,7 +414,7 @@ impl<'a> Reader<'a> {
         self.broken("Unexpected EOF reading RDB file")
     }
 
-    fn broken(&self, reason: &'static str) -> Broken {
+    pub(super) fn broken(&self, reason: &'static str) -> Broken {
         Broken { offset: self.offset(), reason }
     }
 }
