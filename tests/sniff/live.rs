@@ -95,8 +95,7 @@ struct Capture {
 impl Capture {
     /// Interrupts it, as a person does.
     fn interrupt(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill").success());
+        box_harness::signal(self.child.id(), box_harness::Signal::SIGINT);
     }
 
     /// Standard output, standard error and the exit code.

@@ -31,6 +31,7 @@ pub mod arguments;
 pub mod cli;
 pub mod cooked;
 pub mod dissect;
+pub mod doctor;
 pub mod filter;
 pub mod live;
 pub mod names;

@@ -10,7 +10,7 @@ use box_kit::{Exit, Failure, Invocation, Name, Outcome};
 use box_sys::packet::{
     self, BpfInstruction, Interface, Level, PacketSocket, RingPacket, RingShape,
 };
-use box_sys::signal_queue::{Signal, SignalQueue};
+use box_sys::signal_fd::{self, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SignalFd};
 use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
 
@@ -32,9 +32,6 @@ const MAX_BLOCKS: u32 = 2048;
 const RETIRE_MS: u32 = 50;
 const RETIRE_WATCHED_MS: u32 = 10;
 const OUTGOING: u8 = 4;
-/// What ends a capture, and what asks for its counters or its buffers.
-const CAUGHT: [Signal; 5] =
-    [Signal::Terminate, Signal::Interrupt, Signal::HangUp, Signal::User1, Signal::User2];
 
 /// ARPHRD types.
 mod hardware {
@@ -215,7 +212,7 @@ pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
         return Ok(Exit::DONE);
     }
     // Before any thread is made, so that all of them leave these signals to the descriptor.
-    let signals = SignalQueue::catch(&CAUGHT).map_err(Failure::os("signals"))?;
+    let signals = catch_signals().map_err(Failure::os("signals"))?;
     let identity = privileges::identity(&settings)?;
     let opener = session::opener(&settings, identity.as_ref())?;
     let (mut ring, here) = open(&settings, &plan, &program)?;
@@ -335,17 +332,26 @@ enum End {
     Enough,
 }
 
+/// The signals that a capture answers. One that is told to outlive its terminal (nohup) does.
+fn catch_signals() -> io::Result<SignalFd> {
+    let mut caught = vec![SIGTERM, SIGINT, SIGUSR1, SIGUSR2];
+    if !signal_fd::is_ignored(SIGHUP)? {
+        caught.push(SIGHUP);
+    }
+    SignalFd::catch(&caught)
+}
+
 fn run(
     ring: &mut packet::Ring,
-    signals: &SignalQueue,
+    signals: &SignalFd,
     session: &mut Session,
     taker: &mut Taker<'_>,
     plan: &Plan,
 ) -> Result<End, Failure> {
     loop {
-        match signals.take() {
-            Some(Signal::User1) => counters(session, ring, &mut taker.counted, ", "),
-            Some(Signal::User2) => session.flush()?,
+        match signals.take().map_err(Failure::os("signals"))? {
+            Some(SIGUSR1) => counters(session, ring, &mut taker.counted, ", "),
+            Some(SIGUSR2) => session.flush()?,
             Some(_) => return Ok(End::Interrupted),
             None => {}
         }

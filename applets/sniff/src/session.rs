@@ -18,8 +18,8 @@ use crate::source::Packet;
 use crate::source::file::{CaptureFile, FileError};
 use crate::system::{self, SystemNames};
 use crate::time::stamp::Writer;
-use crate::time::zone::Zone;
 use crate::writer::{PacketWriter, Written, stdout_file};
+use box_kit::zone::Zone;
 
 /// Text is written out in blocks of this size.
 const BLOCK_LEN: usize = 1 << 16;

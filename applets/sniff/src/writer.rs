@@ -14,7 +14,8 @@ use box_wire::pcapng;
 use crate::arguments::Settings;
 use crate::opener::Opener;
 use crate::source::Packet;
-use crate::time::zone::{Zone, civil, days};
+use box_kit::calendar::{civil, days};
+use box_kit::zone::Zone;
 
 const BLOCK_LEN: usize = 1 << 18;
 

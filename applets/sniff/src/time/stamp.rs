@@ -1,8 +1,9 @@
 //! The six forms of a time stamp (`-t` to `-ttttt`).
 
+use box_kit::calendar::civil;
+use box_kit::zone::Zone;
 use box_wire::pcap::Precision;
 
-use super::zone::{Zone, civil};
 use crate::text::{DecN, Put, Right};
 
 /// When a packet was seen. The fraction is in the precision of the run, and may pass a second in a
