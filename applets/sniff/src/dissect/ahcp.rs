@@ -27,7 +27,7 @@ const HEADER: usize = 24;
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ahcp";
+    c.layer("ahcp");
     c.put("AHCP");
     if len < 2 || buf.u8_at(0)? != 43 {
         return invalid(c, buf, len);

@@ -16,7 +16,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     if !c.options.link_header {
         c.put("AT ");
     }
-    c.protocol = "ddp";
+    c.layer("ddp");
     if len < 13 {
         c.truncated();
         return Ok(());
@@ -30,7 +30,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// Prints a question or an answer of address resolution.
 pub fn resolution<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "aarp";
+    c.layer("aarp");
     c.put("aarp ");
     buf.need(28)?;
     let (hardware, protocol, operation) = (buf.be16_at(0)?, buf.be16_at(2)?, buf.be16_at(6)?);
@@ -61,7 +61,7 @@ pub fn resolution<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// ARCNET as Linux captures it.
 pub fn arcnet<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "arcnet";
+    c.layer("arcnet");
     let kind = buf.u8_at(4)?;
     let header = if kind == 240 || kind == 241 { 5 } else { 8 };
     c.link_header_len = header.min(buf.len());

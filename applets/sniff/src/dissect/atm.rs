@@ -16,7 +16,7 @@ const PAYLOADS: Names = &[
 
 /// Frames that start with LLC.
 pub fn llc_frames<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "atm";
+    c.layer("atm");
     let mut cookie = 0;
     if buf.be24_at(0)? != 0xaa_aa03 {
         if buf.u8_at(0)? == 3 {
@@ -36,7 +36,7 @@ pub fn llc_frames<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_
 
 /// A header of four bytes in front: what is carried, and on which channel.
 pub fn sun<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "sunatm";
+    c.layer("sunatm");
     buf.need(4)?;
     let (kind, path, channel) = (buf.u8_at(0)? & 15, buf.u8_at(1)?, buf.be16_at(2)?);
     c.link_header_len = 4;
@@ -65,7 +65,7 @@ pub fn sun<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> S
 
 /// A cell of operation and maintenance.
 fn cell<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, channel: u16) -> Step {
-    c.protocol = "oam";
+    c.layer("oam");
     let header = buf.be32_at(0)?;
     put!(c, Named(FLOWS, channel.into(), "OAM ", ""), ", vpi ", header >> 20 & 0xff);
     put!(c, ", vci ", header >> 4 & 0xffff);

@@ -38,7 +38,7 @@ const HEADER: usize = 20;
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Network) -> Step {
-    c.protocol = "eigrp";
+    c.layer("eigrp");
     if len < HEADER {
         put!(c, "EIGRP ", Named(OPCODES, buf.u8_at(1)?.into(), "unknown (", ")"));
         put!(c, ", length: ", len, " (too short, ", HEADER, ")");

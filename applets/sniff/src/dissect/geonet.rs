@@ -38,7 +38,7 @@ const HEADERS: &[(u8, u8, &str)] = &[
 
 /// Prints a packet of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: &Link<'_>) -> Step {
-    c.protocol = "geonet";
+    c.layer("geonet");
     c.put("GeoNet ");
     if let Some((source, _)) = link.addresses {
         c.put("src:");

@@ -23,7 +23,7 @@ const FLAGS: Names = &[
 
 /// Prints a packet of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "gre";
+    c.layer("gre");
     let flags = buf.be16_at(0)?;
     let version = flags & 7;
     put!(c, "GREv", Named(&[], version.into(), "", ""));

@@ -68,7 +68,7 @@ const PREFERENCES: [&str; 4] = ["medium", "high", "rsv", "low"];
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "icmp6";
+    c.layer("icmp6");
     if len == 0 {
         c.put("ICMP6, length 0");
         return Err(Stop::Invalid);

@@ -9,7 +9,7 @@ const ENTRY: usize = 14;
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Network) -> Step {
-    c.protocol = "igrp";
+    c.layer("igrp");
     if len < 12 {
         c.put(" [length < 12]");
         c.invalid();

@@ -16,7 +16,7 @@ const SOCKETS: Names = &[
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, _: usize) -> Step {
-    c.protocol = "ipx";
+    c.layer("ipx");
     c.put("IPX ");
     put!(c, HexN(buf.be32_at(18)?, 8), ".", Mac(buf.bytes_at(22, 6)?), ".");
     put!(c, HexN(buf.be16_at(28)?, 4), " > ", HexN(buf.be32_at(6)?, 8), ".");

@@ -45,7 +45,7 @@ const FORWARDED: Names =
 
 /// Prints messages until the datagram or segment ends.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ldp";
+    c.layer("ldp");
     let (mut rest, mut left) = (buf, len);
     while left > 10 + 8 {
         let taken = unit(c, rest)?;

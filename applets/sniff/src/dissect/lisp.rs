@@ -26,7 +26,7 @@ const LOCATOR_FLAGS: Names = &[(4, "Local-Locator"), (2, "RLoc-Probed"), (1, "Re
 
 /// Prints a control message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "lisp";
+    c.layer("lisp");
     buf.need(16)?;
     let flags = buf.be32_at(0)?;
     let kind = flags >> 28;

@@ -74,7 +74,7 @@ const XID: u16 = 0xaf;
 
 /// Prints LLC and what it carries, and returns the length of the headers.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: Link<'_>) -> Step<usize> {
-    c.protocol = "llc";
+    c.layer("llc");
     if len < 3 || !buf.has(3) {
         c.truncated();
         c.default_print(buf);

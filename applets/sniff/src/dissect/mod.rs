@@ -271,6 +271,15 @@ impl<S: Sink> Ctx<S> {
         }
     }
 
+    /// Says whose header comes next.
+    #[inline(always)]
+    fn layer(&mut self, name: &'static str) {
+        self.protocol = name;
+        if S::FIELDS {
+            self.sink.layer(name);
+        }
+    }
+
     /// Dissects a packet of this link type and returns the length of the link-layer header.
     pub fn packet(&mut self, link: LinkType, bytes: &[u8], wire_len: usize) -> usize {
         self.protocol = "";

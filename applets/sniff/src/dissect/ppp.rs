@@ -73,7 +73,7 @@ const ML_FLAGS: Names =
 
 /// Prints a frame from its protocol on; address and control may stand before it.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ppp";
+    c.layer("ppp");
     let (mut buf, mut len) = (buf, len);
     let whole = len;
     if len < 2 {
@@ -113,7 +113,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// As a link type: with address and control, or without.
 pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "ppp";
+    c.layer("ppp");
     if !buf.has(4) {
         c.truncated();
         return Ok(());
@@ -124,7 +124,7 @@ pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> 
 
 /// As a link type: PPP or Cisco's protocol, in HDLC frames.
 pub fn serial<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: &Link<'_>) -> Step {
-    c.protocol = "ppp_hdlc";
+    c.layer("ppp_hdlc");
     if !buf.has(2) {
         c.truncated();
         return Ok(());
@@ -215,7 +215,7 @@ fn stuffed<S: Sink>(c: &mut Ctx<S>, first: u8, buf: Buf<'_>) -> Step {
 }
 
 fn multilink<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "mlppp";
+    c.layer("mlppp");
     if !c.options.link_header {
         c.put("MLPPP, ");
     }

@@ -44,7 +44,7 @@ const OAM_FLAGS: Names = &[
 
 /// Prints a frame.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "slow";
+    c.layer("slow");
     let subtype = buf.u8_at(0)?;
     let versioned = subtype == 1 || subtype == 2;
     if len < 1 + usize::from(versioned) {

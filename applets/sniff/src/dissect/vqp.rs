@@ -20,7 +20,7 @@ const OBJECTS: Names = &[
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "vqp";
+    c.layer("vqp");
     buf.need(8)?;
     let (version, kind) = (buf.u8_at(0)?, buf.u8_at(1)?);
     if version != 1 {
