@@ -113,7 +113,7 @@ fn short<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, at: usize) -> Step {
 }
 
 /// 32 bits of seconds since 1900 and 32 of fraction.
-fn long<S: Sink>(c: &mut Ctx<S>, stamp: u64) {
+pub fn long<S: Sink>(c: &mut Ctx<S>, stamp: u64) {
     let (seconds, fraction) = ((stamp >> 32) as u32, stamp as u32);
     put!(c, seconds, ".", DecN(billionths(fraction), 9));
     if seconds != 0 {

@@ -7,11 +7,11 @@ use std::marker::PhantomData;
 use super::ether::Link;
 use super::{Buf, Ctx, Network, Sink, Step};
 use super::{
-    ah, ahcp, aoe, app, arp, atalk, atm, babel, bcm_li, bfd, bootp, calm_fast, cfm, dccp, dhcp6,
-    dns, eap, eigrp, frame_relay, geonet, gre, hdlc, hsrp, icmp, icmp6, igmp, igrp, ip, ip6, ipoib,
-    ldp, lisp, lldp, loopback, mpls, nflog, nsh, ntp, osi, ospf, pim, ppp, pppoe, ptp, quic,
-    radius, rip, rpki, rx, slip, slow, someip, switch_tag, tcp, timed, tunnel, udld, udp, vqp,
-    vrrp, vsock, vtp,
+    ah, ahcp, aoe, app, arp, atalk, atm, babel, bcm_li, bfd, bgp, bootp, calm_fast, cfm, dccp,
+    dhcp6, dns, eap, eigrp, frame_relay, geonet, gre, hdlc, hsrp, icmp, icmp6, igmp, igrp, ip, ip6,
+    ipoib, ldp, lisp, lldp, loopback, lsp_ping, mpls, nflog, nsh, ntp, osi, ospf, pim, ppp, pppoe,
+    ptp, quic, radius, rip, rpki, rx, slip, slow, someip, switch_tag, tcp, timed, tunnel, udld,
+    udp, vqp, vrrp, vsock, vtp,
 };
 use crate::text::Names;
 
@@ -155,6 +155,7 @@ impl<S: Sink> Registry<S> {
         (1589, |c, b, len, _| vqp::print(c, b, len)),
         (4342, |c, b, len, _| lisp::print(c, b, len)),
         (5359, |c, b, len, _| ahcp::print(c, b, len)),
+        (3503, |c, b, len, _| lsp_ping::print(c, b, len)),
     ];
 
     const UDP_RANGES: &'static [(u16, u16, PortDissector<S>)] =
@@ -179,6 +180,7 @@ impl<S: Sink> Registry<S> {
         (8080, |c, b, len, _| app::http(c, b, len)),
         (3128, |c, b, len, _| app::http(c, b, len)),
         (646, |c, b, len, _| ldp::print(c, b, len)),
+        (179, |c, b, len, _| bgp::print(c, b, len)),
     ];
 
     /// The dissector of an Ethernet type.
