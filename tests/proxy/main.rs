@@ -1,6 +1,7 @@
 //! `box proxy` end to end: the real binary against real clients, files and peers.
 
 mod framing;
+mod http2;
 mod inspector;
 mod local;
 mod server;
