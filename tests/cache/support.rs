@@ -31,7 +31,9 @@ impl Server {
     fn spawn(mut command: Command, dir: &Path, args: &[&str]) -> Server {
         let port = free_port();
         let log = std::fs::File::create(dir.join(format!("log-{port}"))).expect("a log");
-        command.args(["--port", &port.to_string(), "--dir"]).arg(dir).args(args);
+        command.args(["--port", &port.to_string(), "--dir"]).arg(dir);
+        command.args(["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
+        command.args(args);
         let errors = log.try_clone().expect("a descriptor");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
         let server = Server { child: child.expect("a server"), port };
@@ -170,8 +172,8 @@ pub fn elements(reply: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// A generator of numbers that gives the same ones for the same seed.
-pub struct Dice(pub u64);
+/// A generator of numbers that gives the same ones for the same seed, with a number that grows.
+pub struct Dice(pub u64, pub u64);
 
 impl Dice {
     /// A number below `bound`.

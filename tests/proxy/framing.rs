@@ -464,7 +464,7 @@ fn a_signal_drains_what_is_open_and_closes_what_is_idle() {
     let mut slow = dial(port);
     slow.write_all(b"GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("sent");
     has_come.recv_timeout(PATIENCE).expect("the slow request arrives");
-    proxy.signal("-TERM");
+    proxy.signal(box_harness::Signal::SIGTERM);
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).expect("closed cleanly");
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err() || rest.len() < 64);

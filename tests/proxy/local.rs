@@ -41,7 +41,7 @@ fn a_fresh_home_gets_an_https_address_with_its_own_authority() {
     let key = home.path().join(".config/box/proxy/ca/ca.key");
     let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(key).expect("the key"));
     assert_eq!(mode & 0o777, 0o600);
-    proxy.signal("-INT");
+    proxy.signal(box_harness::Signal::SIGINT);
     assert_eq!(proxy.ended(), Some(0));
 }
 

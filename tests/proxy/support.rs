@@ -91,9 +91,8 @@ impl Running {
         line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("a port")
     }
 
-    pub fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &pid]).status().expect("kill runs").success());
+    pub fn signal(&self, signal: box_harness::Signal) {
+        box_harness::signal(self.child.id(), signal);
     }
 
     pub fn pid(&self) -> u32 {

@@ -25,6 +25,7 @@
 //! containers, zstd layers, networks beside the bridge, IPv6. See `docs/container.md`.
 
 pub mod cli;
+pub mod doctor;
 
 mod cgroup;
 mod engine;

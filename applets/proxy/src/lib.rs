@@ -17,6 +17,7 @@ pub mod agent;
 pub mod cli;
 mod clock;
 mod commands;
+pub mod doctor;
 pub mod edge;
 pub mod files;
 pub mod http1;

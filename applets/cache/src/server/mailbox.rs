@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use box_sys::epoll::Bell;
 
+use super::tls::TlsStream;
+
 /// A connection's socket.
 #[derive(Debug)]
 pub enum Stream {
@@ -15,6 +17,29 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Unix domain.
     Unix(UnixStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream>),
+}
+
+impl Stream {
+    /// Whether bytes have come that no event will tell of.
+    pub fn has_more(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.has_more())
+    }
+
+    /// Whether bytes that were taken have not been sent.
+    pub fn is_owing(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.is_owing())
+    }
+
+    /// The TCP socket, if it is over one.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Stream::Tcp(stream) => Some(stream),
+            Stream::Tls(stream) => Some(&stream.socket),
+            Stream::Unix(_) => None,
+        }
+    }
 }
 
 /// A message to a worker.

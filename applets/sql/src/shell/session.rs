@@ -162,7 +162,8 @@ impl Session {
     /// # Errors
     /// The handler cannot be set.
     pub fn stop_on_interrupt(&self) -> std::result::Result<(), Failure> {
-        self.connection.stop_on(box_sys::signal::note_interrupts()?);
+        box_sys::interrupt::catch()?;
+        self.connection.stop_on(box_sys::interrupt::flag());
         Ok(())
     }
 
