@@ -339,7 +339,7 @@ fn prepare_schema(exec: &Exec<'_>, db: usize) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn trigger(exec: &Exec<'_>, create: &CreateTrigger, text: &[u8]) -> Result<()> {
+pub(super) fn trigger(exec: &Exec<'_>, create: &CreateTrigger, text_of: &[u8]) -> Result<()> {
     let schema = create.table.schema.as_deref().or(create.name.schema.as_deref());
     let table = exec.catalog.table(schema, &create.table.name);
     let view = exec.catalog.view(schema, &create.table.name);
@@ -374,9 +374,10 @@ pub(super) fn trigger(exec: &Exec<'_>, create: &CreateTrigger, text: &[u8]) -> R
         if create.if_not_exists {
             return Ok(());
         }
-        return Err(Error::new(format!("trigger {} already exists", create.name.name)));
+        let text = format!("trigger {} already exists", create.name.name);
+        return Err(Error::new(text).at(name_offset("TRIGGER", text_of)));
     }
-    let sql = stored_sql("TRIGGER", text);
+    let sql = stored_sql("TRIGGER", text_of);
     exec.connection.atomically(db, || {
         prepare_schema(exec, db)?;
         let mut master = Master::open(exec, db)?;

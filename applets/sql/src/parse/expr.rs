@@ -310,7 +310,6 @@ impl Parser<'_> {
     }
 
     fn raise(&mut self) -> Result<Expr> {
-        let offset = self.token(0).start;
         self.skip(2);
         let kind = match self.peek() {
             Tok::Kw(Kw::Ignore) => Raise::Ignore,
@@ -329,7 +328,7 @@ impl Parser<'_> {
         self.expect(Tok::RParen)?;
         if !self.in_trigger {
             let text = "RAISE() may only be used within a trigger-program";
-            return Err(Error::new(text).at(offset));
+            return Err(Error::new(text));
         }
         Ok(Expr::Raise(kind, message))
     }
