@@ -5,6 +5,7 @@ mod inspector;
 mod local;
 mod server;
 mod support;
+mod targets;
 
 use support::bx;
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::target::Manner;
+
 /// Give a local port an address: tunnels and a reverse proxy.
 ///
 /// Example: box proxy http 3000
@@ -75,14 +77,33 @@ pub struct Agent {
     pub json: bool,
 }
 
+/// How a service is spoken to.
+#[derive(Clone, Debug, Args)]
+pub struct Upstream {
+    /// Check the certificate of an https:// target.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub upstream_tls_verify: bool,
+    /// What the target speaks. http2 is needed for gRPC; on a plain connection it must expect it.
+    #[arg(long, value_name = "http1|http2", default_value = "http1", value_parser = ["http1", "http2"])]
+    pub upstream_protocol: String,
+}
+
+impl Upstream {
+    /// The same, for a target without a scheme.
+    pub fn manner(&self, scheme: &'static str) -> Manner {
+        let http2 = self.upstream_protocol == "http2";
+        Manner { scheme, verify: self.upstream_tls_verify, http2 }
+    }
+}
+
 /// `box proxy http`.
 #[derive(Clone, Debug, Args)]
 pub struct Http {
     /// PORT, HOST:PORT, http://…, https://… or unix:PATH.
     pub target: String,
-    /// Check the certificate of an https:// target.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub upstream_tls_verify: bool,
+    /// How the target is spoken to.
+    #[command(flatten)]
+    pub upstream: Upstream,
     /// The tunnel and what passes through it.
     #[command(flatten)]
     pub site: Site,
@@ -235,9 +256,9 @@ pub struct Run {
     /// Write one line per request to stdout.
     #[arg(long)]
     pub access_log: bool,
-    /// Check the certificate of an https:// target.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub upstream_tls_verify: bool,
+    /// How the target is spoken to.
+    #[command(flatten)]
+    pub upstream: Upstream,
     /// Threads; by default one a core.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,

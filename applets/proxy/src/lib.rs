@@ -5,7 +5,7 @@
 //! visitor ------------------> reverse proxy ---------------> upstream
 //! ```
 //! Reading order: [`commands`] (what is started), [`http1`] (the engine: one framing decision per
-//! message), [`mux`] (lanes and streams, the protocol between agent and edge), [`edge`] (listeners,
+//! message), [`http2`] (its streams as connections for the engine), [`mux`] (lanes and streams, the protocol between agent and edge), [`edge`] (listeners,
 //! names, sessions), [`agent`] (dialling, reconnecting, serving), [`io`] (streams and buffers),
 //! [`tls`] (authorities and trust), [`ui`] (what is shown).
 //!
@@ -21,6 +21,7 @@ pub mod doctor;
 pub mod edge;
 pub mod files;
 pub mod http1;
+pub mod http2;
 pub mod inspect;
 pub mod io;
 mod listen;

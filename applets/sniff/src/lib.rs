@@ -35,7 +35,9 @@ pub mod doctor;
 pub mod filter;
 pub mod live;
 pub mod names;
+pub mod opener;
 pub mod print;
+pub mod privileges;
 pub mod session;
 pub mod source;
 pub mod system;
@@ -64,7 +66,7 @@ pub fn run(invocation: Invocation) -> Outcome {
         return help();
     }
     let program = invocation.name.program();
-    let settings = match arguments::parse(&program, &invocation.args) {
+    let settings = match arguments::parse(&program, &invocation.args, own) {
         Ok(settings) => settings,
         Err(Misuse::Value(failure)) => return Err(failure),
         Err(Misuse::Usage(reason)) => {
@@ -78,6 +80,7 @@ pub fn run(invocation: Invocation) -> Outcome {
         Task::Fact(text) => say(&format!("{text}\n")),
         Task::ListInterfaces => live::list_interfaces(),
         Task::ListLinkTypes => live::list_link_types(&settings),
+        Task::ListStampTypes => live::list_stamp_types(&settings),
         Task::Packets => packets(settings, &invocation),
     }
 }

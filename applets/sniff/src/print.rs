@@ -14,6 +14,8 @@ pub struct Printer {
     pub stamps: Writer,
     /// `-#`
     pub number: bool,
+    /// `--lengths`
+    pub lengths: bool,
     /// `-x`, `-X`, `-A`
     pub dump: Dump,
 }
@@ -28,6 +30,9 @@ impl Printer {
                 out.push(b' ');
             }
             (number, "  ").put(out);
+        }
+        if self.lengths {
+            ("caplen ", packet.bytes.len(), " len ", packet.wire_len, " ").put(out);
         }
         if invalid_header(out, packet) {
             return;

@@ -11,7 +11,9 @@ use crate::arguments::Settings;
 use crate::dissect::{Ctx, Text};
 use crate::filter::{self, CompileOptions, Program};
 use crate::names::{Names, Wanted};
+use crate::opener::Opener;
 use crate::print::Printer;
+use crate::privileges::{self, Identity};
 use crate::source::Packet;
 use crate::source::file::{CaptureFile, FileError};
 use crate::system::{self, SystemNames};
@@ -30,6 +32,8 @@ pub struct Session {
     writer: Option<PacketWriter>,
     stdout: File,
     each_line: bool,
+    /// Packets passed over (`--skip`).
+    passed: u64,
     /// Packets taken.
     pub taken: u64,
 }
@@ -44,24 +48,24 @@ pub enum Flow {
 }
 
 impl Session {
-    /// Opens the outputs; `link` is the link type's word in a capture file.
+    /// Opens the outputs, files with `opener`; `link` is the link type's word in a capture file.
     ///
     /// # Errors
     /// What cannot be opened.
     pub fn open(
         settings: Settings,
-        link: u32,
-        snaplen: u32,
+        opener: Opener,
+        (link, snaplen): (u32, u32),
         each_line: bool,
     ) -> Result<Session, Failure> {
         let writer = match &settings.write {
-            Some(path) => Some(PacketWriter::open(path, &settings, link, snaplen)?),
+            Some(path) => Some(PacketWriter::open(path, &settings, opener, (link, snaplen))?),
             None => None,
         };
         let printer = settings.prints().then(|| printer(&settings));
         let stdout = stdout_file().map_err(Failure::os("standard output"))?;
         let each_line = each_line || settings.line_buffered || settings.packet_buffered;
-        Ok(Session { settings, printer, writer, stdout, each_line, taken: 0 })
+        Ok(Session { settings, printer, writer, stdout, each_line, passed: 0, taken: 0 })
     }
 
     /// Learns the names of this machine's interfaces, which cooked packets are shown with.
@@ -78,6 +82,10 @@ impl Session {
     /// What cannot be written.
     #[inline]
     pub fn packet(&mut self, packet: &Packet<'_>) -> Result<Flow, Failure> {
+        if self.passed < self.settings.skip {
+            self.passed += 1;
+            return Ok(Flow::More);
+        }
         self.taken += 1;
         if let Some(writer) = &mut self.writer
             && writer.packet(packet)? == Written::Limit
@@ -85,7 +93,9 @@ impl Session {
             self.taken -= 1;
             return Ok(Flow::Enough);
         }
-        if let Some(printer) = &mut self.printer {
+        if let Some(printer) = &mut self.printer
+            && self.settings.sampling.is_none_or(|every| self.taken.is_multiple_of(every))
+        {
             printer.packet(packet, self.taken);
             if self.each_line || printer.ctx.out.len() >= BLOCK_LEN {
                 flush(&mut self.stdout, &mut printer.ctx.out)?;
@@ -120,6 +130,19 @@ impl Session {
     }
 }
 
+/// Who creates the files of `-w`: this process, or for a rotation one that keeps the right to.
+///
+/// # Errors
+/// The kernel's.
+pub fn opener(settings: &Settings, identity: Option<&Identity>) -> Result<Opener, Failure> {
+    match &settings.write {
+        Some(path) if settings.rotate_bytes > 0 || settings.rotate_seconds > 0 => {
+            Opener::start(path, settings.rotate_command.as_deref(), identity)
+        }
+        _ => Ok(Opener::Here(identity.map(|identity| identity.ids))),
+    }
+}
+
 fn flush(stdout: &mut File, out: &mut Vec<u8>) -> Result<(), Failure> {
     if !out.is_empty() {
         let outcome = stdout.write_all(out);
@@ -140,6 +163,7 @@ fn printer(settings: &Settings) -> Printer {
         ctx: Ctx::new(settings.options.clone(), names, Text),
         stamps: Writer::new(settings.form(), settings.precision, Zone::local()),
         number: settings.number,
+        lengths: settings.lengths,
         dump: settings.dump,
     }
 }
@@ -160,7 +184,18 @@ pub fn compile(
         netmask: Some(netmask(settings)),
         names: &names,
         source,
+        scoped: settings.strict_vlan,
     };
+    // The incumbent is silent about it, and so is its name.
+    if settings.own_name
+        && !settings.strict_vlan
+        && filter::leaks(&settings.expression).unwrap_or(false)
+    {
+        eprintln!(
+            "box: sniff: warning: an encapsulation (vlan, mpls, ...) moves all that is read after \
+             it, past 'or' and parentheses\ntry: --strict-vlan, which keeps it to its operand"
+        );
+    }
     filter::compile(&settings.expression, link_type, &options).map_err(Failure::new)
 }
 
@@ -236,11 +271,14 @@ pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
             slot @ None => {
                 let snaplen = file.snaplen;
                 let link = u32::from(file.link_type.0) | file.link_extension;
-                let opened = Session::open(settings.clone(), link, snaplen, false)?;
+                let identity = privileges::identity(&settings)?;
+                let opener = opener(&settings, identity.as_ref())?;
+                let opened = Session::open(settings.clone(), opener, (link, snaplen), false)?;
                 let session = slot.insert(opened);
                 if file.link_type == LinkType::LINUX_SLL2 {
                     session.name_interfaces();
                 }
+                privileges::relinquish(&settings, identity.as_ref())?;
                 session
             }
         };

@@ -412,11 +412,6 @@ fn call(
     count(ex, session, number, command, args, failed);
 }
 
-/// Commands that write without saying so.
-fn may_write(name: &str) -> bool {
-    matches!(name, "exec" | "debug" | "eval" | "evalsha" | "fcall")
-}
-
 /// Remembers the keys that a tracking client has read.
 fn remember(ctx: &mut Ctx<'_>, command: &'static Command, args: Args<'_>) {
     let mode = ctx.session.tracking;
@@ -424,13 +419,20 @@ fn remember(ctx: &mut Ctx<'_>, command: &'static Command, args: Args<'_>) {
     let wanted = mode & mode::BCAST == 0
         && (mode & mode::OPTIN == 0 || chosen)
         && (mode & mode::OPTOUT == 0 || !chosen);
-    if wanted && command.is(flag::READONLY) {
+    // Of a script the keys that it declares are taken for read.
+    let reads = command.is(flag::READONLY) || matches!(command.name, "eval" | "evalsha" | "fcall");
+    if wanted && reads {
         let id = ctx.session.id();
         keys::each(command, args, |key| ctx.server.tracking.remember(id, args.at(key.at)));
     }
     if ctx.session.multi.is_none() && !ctx.in_exec && command.group != "connection" {
         ctx.session.tracking &= !mode::CACHING;
     }
+}
+
+/// Commands that write without saying so.
+fn may_write(name: &str) -> bool {
+    matches!(name, "exec" | "debug" | "eval" | "evalsha" | "fcall")
 }
 
 fn commit(ex: &Executor<'_>, db: &mut super::db::Db<'_>, args: Args<'_>) {

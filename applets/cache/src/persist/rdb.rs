@@ -176,10 +176,10 @@ pub struct Loaded {
     pub keys: u64,
     /// Keys whose time had come.
     pub expired: u64,
-    /// The texts of function libraries.
-    pub libraries: Vec<Vec<u8>>,
     /// Whether a key that is there makes way for the file's.
     pub merge: bool,
+    /// The texts of function libraries.
+    pub libraries: Vec<Vec<u8>>,
 }
 
 /// Loads the keys of `bytes` into shards that the caller holds; what stands behind them.

@@ -251,7 +251,8 @@ impl Worker {
         // Nothing that locks a shard while a script holds them all.
         if !busy && !server.scripts.is_active() {
             Worker::expire_waits(this, &mut ex);
-            if !this.borrow().paused.is_empty() && server.hot.end_pause(Some(server.now_ms())) {
+            let pauses = !this.borrow().paused.is_empty();
+            if pauses && server.hot.end_pause(Some(server.now_ms())) {
                 Worker::resume(this, &mut ex);
             }
             if this.borrow().last_care.elapsed() >= CARE {
@@ -544,13 +545,14 @@ impl Worker {
     fn resume(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
         let paused = std::mem::take(&mut this.borrow_mut().paused);
         for id in paused {
-            if this.borrow_mut().end_pause(id) {
+            if this.borrow_mut().end_postponement(id) {
                 Worker::process(this, ex, id);
             }
         }
     }
 
-    fn end_pause(&mut self, id: u64) -> bool {
+    /// Lets a connection go on after a pause; whether it is still there.
+    fn end_postponement(&mut self, id: u64) -> bool {
         let Some(conn) = self.conns.get_mut(&id) else { return false };
         conn.postponed = false;
         conn.session.info.set_flag(flag::BLOCKED, false);
@@ -683,7 +685,8 @@ impl Worker {
             let result = conn.write(stats);
             let left = conn.waiting();
             conn.account(self.server);
-            if result.is_err() || (left == 0 && conn.session.closing && !conn.stream.is_owing()) {
+            let owing = conn.stream.is_owing();
+            if result.is_err() || (left == 0 && conn.session.closing && !owing) {
                 self.close(id);
                 continue;
             }
@@ -692,7 +695,7 @@ impl Worker {
             } else if conn.soft_since.is_none() {
                 conn.soft_since = Some(self.server.now_ms());
             }
-            let wants_write = left > 0 || conn.stream.is_owing();
+            let wants_write = left > 0 || owing;
             if wants_write != conn.wants_write {
                 conn.wants_write = wants_write;
                 let interest =

@@ -55,8 +55,9 @@ pub async fn serve(tunnel: Rc<TunnelSpec>, stream: MuxStream, head: OpenHead) {
     let conn = Conn::new(Stream::Mux(stream), Buffer::default());
     match &tunnel.service {
         Service::Http(site) => {
-            let visitor = Visitor { client: head.client, tls: false, server_name: None };
-            serve_http(conn, visitor, site.clone(), Role::Agent).await;
+            let visitor =
+                Visitor { client: head.client, tls: false, server_name: None, movable: false };
+            serve_http(conn, visitor, site.clone(), Role::Stream).await;
         }
         Service::Bytes(target) => bytes(&tunnel, target, conn, head).await,
     }

@@ -15,7 +15,8 @@ use super::server::address;
 use super::{stop_signal, thread_count};
 use crate::cli;
 use crate::edge::accept_loop;
-use crate::http1::{Edits, Forward, Forwarding, Record, Role, Route, Site, Visitor, serve};
+use crate::http1::{Edits, Forward, Forwarding, Record, Route, Site, Visitor};
+use crate::http2;
 use crate::io::{Buffer, Conn, Stream};
 use crate::listen;
 use crate::target::TargetSpec;
@@ -44,7 +45,7 @@ pub fn run(args: &cli::Run) -> Outcome {
     }
     let forwarding = if args.trust_forwarded { Forwarding::Append } else { Forwarding::Replace };
     let plan = Arc::new(Plan {
-        target: TargetSpec::parse(&args.to, "http", args.upstream_tls_verify)?,
+        target: TargetSpec::parse(&args.to, args.upstream.manner("http"))?,
         edits: Edits { forwarding, ..Edits::default() },
         events: ui.events.clone(),
         access_log: args.access_log,
@@ -117,8 +118,8 @@ async fn worker(
             async move {
                 open.set(open.get() + 1);
                 let conn = Conn::new(Stream::Tcp(socket), Buffer::default());
-                let visitor = Visitor { client, tls: false, server_name: None };
-                serve(conn, visitor, site, Role::Edge).await;
+                let visitor = Visitor { client, tls: false, server_name: None, movable: false };
+                http2::serve(conn, visitor, site).await;
                 open.set(open.get() - 1);
             }
         });

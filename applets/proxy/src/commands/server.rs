@@ -11,6 +11,7 @@ use tokio::task::LocalSet;
 use super::{data_folder, stop_signal, thread_count};
 use crate::cli;
 use crate::edge::{self, EdgeConfig, Listeners, Registry, Store};
+use crate::http2;
 use crate::listen;
 use crate::protocol;
 use crate::tls::ca::{self, Authority};
@@ -51,7 +52,7 @@ pub fn server(args: &cli::Server) -> Outcome {
     let config = EdgeConfig {
         visitor_tls: server::config(
             Arc::new(certificates(args, &folder, &domain)?),
-            &[b"http/1.1"],
+            &[http2::ALPN, b"http/1.1"],
         )?,
         agent_tls: server::config(Arc::new(Single(identity)), &[protocol::ALPN])?,
         domain,

@@ -17,12 +17,13 @@ use crate::cli;
 use crate::edge::{self, Edge, EdgeConfig, Listeners, Registry};
 use crate::files::{Folder, FolderUpstream};
 use crate::http1::{Edits, Forward, Forwarding};
+use crate::http2;
 use crate::inspect::{Inspector, InspectorSite, Store};
 use crate::listen;
 use crate::names::{self, Name};
 use crate::policy::{Policy, Rules};
 use crate::protocol::{self, TunnelKind};
-use crate::target::TargetSpec;
+use crate::target::{Manner, TargetSpec};
 use crate::tls::client::{self, Trust};
 use crate::tls::server::{self, Certificates, Single};
 use crate::tls::{ca, sha256_hex};
@@ -33,7 +34,7 @@ const AGENT_PORT: u16 = 7443;
 
 /// `box proxy http`.
 pub fn http(args: &cli::Http) -> Outcome {
-    let target = TargetSpec::parse(&args.target, "http", args.upstream_tls_verify)?;
+    let target = TargetSpec::parse(&args.target, args.upstream.manner("http"))?;
     let host = target.host.clone();
     let name = stable_name(&target.name);
     let shown = target.shown.clone();
@@ -91,7 +92,7 @@ fn serve_requests(
 
 /// `box proxy tcp`.
 pub fn tcp(args: &cli::Tcp) -> Outcome {
-    let target = TargetSpec::parse(&args.target, "tcp", true)?;
+    let target = TargetSpec::parse(&args.target, bytes("tcp"))?;
     let name = stable_name(&target.name);
     let offer = Offer {
         kind: TunnelKind::Tcp,
@@ -106,7 +107,7 @@ pub fn tcp(args: &cli::Tcp) -> Outcome {
 
 /// `box proxy tls`.
 pub fn tls(args: &cli::Tls) -> Outcome {
-    let target = TargetSpec::parse(&args.target, "tls", true)?;
+    let target = TargetSpec::parse(&args.target, bytes("tls"))?;
     let name = stable_name(&target.name);
     let offer = Offer {
         kind: TunnelKind::Tls,
@@ -117,6 +118,11 @@ pub fn tls(args: &cli::Tls) -> Outcome {
         shown_target: target.shown.clone(),
     };
     serve_bytes(&args.agent, offer, target, &name)
+}
+
+/// A service whose bytes are carried as they are.
+fn bytes(scheme: &'static str) -> Manner {
+    Manner { scheme, verify: true, http2: false }
 }
 
 fn serve_bytes(agent: &cli::Agent, offer: Offer, target: TargetSpec, name: &Name) -> Outcome {
@@ -342,7 +348,7 @@ fn local_config(
         domain: LOCAL_DOMAIN.to_owned(),
         https_port,
         http_port,
-        visitor_tls: server::config(Arc::new(certificates), &[b"http/1.1"])?,
+        visitor_tls: server::config(Arc::new(certificates), &[http2::ALPN, b"http/1.1"])?,
         agent_tls: server::config(Arc::new(Single(identity)), &[protocol::ALPN])?,
         tcp_ports: 10_000..=30_000,
         tcp_address: Ipv4Addr::LOCALHOST.into(),

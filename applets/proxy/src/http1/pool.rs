@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
 use super::Failed;
+use crate::http2::{Connection, Side};
 use crate::io::{Buffer, Conn, Raw, ReadAhead, Stream};
 
 /// Idle connections kept per target and thread.
@@ -44,6 +46,10 @@ pub struct Target {
     pub name: String,
     /// TLS towards it, with the name its certificate must have.
     pub tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    /// It speaks HTTP/2: known beforehand, not asked for by an upgrade.
+    http2: bool,
+    /// The connection of HTTP/2 that new streams are opened on.
+    shared: RefCell<Option<Rc<Connection>>>,
     idle: RefCell<Vec<(Conn, Instant)>>,
 }
 
@@ -60,11 +66,53 @@ impl Target {
         name: String,
         tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     ) -> Target {
-        Target { kind, name, tls, idle: RefCell::new(Vec::new()) }
+        let (shared, idle) = (RefCell::default(), RefCell::default());
+        Target { kind, name, tls, http2: false, shared, idle }
+    }
+
+    /// The same, spoken to in HTTP/2.
+    #[must_use]
+    pub fn with_http2(mut self, http2: bool) -> Target {
+        self.http2 = http2;
+        self
+    }
+
+    /// A connection, and whether it is one that has been used before; `fresh`: it must not be.
+    ///
+    /// # Errors
+    /// Why there is none, in words for an error page.
+    pub async fn open(&self, fresh: bool) -> Result<(Conn, bool), Failed> {
+        if self.http2 {
+            return self.stream(fresh).await;
+        }
+        match self.take_idle() {
+            Some(conn) if !fresh => Ok((conn, true)),
+            _ => self.dial().await.map(|conn| (conn, false)),
+        }
+    }
+
+    /// A stream of the shared connection, which is dialled when there is none that takes more.
+    async fn stream(&self, fresh: bool) -> Result<(Conn, bool), Failed> {
+        let shared = self.shared.borrow().clone().filter(|_| !fresh);
+        if let Some(stream) = shared.and_then(|connection| connection.open()) {
+            return Ok((Conn::new(Stream::H2(stream), Buffer::default()), true));
+        }
+        let conn = self.dial().await?;
+        if conn.stream.alpn().is_some_and(|chosen| chosen != crate::http2::ALPN) {
+            return Err(self.unreachable(&io::Error::other("it does not speak HTTP/2")));
+        }
+        let (connection, _, driver) = Connection::start(conn, Side::Client);
+        tokio::task::spawn_local(driver);
+        let stream = connection.open();
+        self.shared.replace(Some(connection));
+        match stream {
+            Some(stream) => Ok((Conn::new(Stream::H2(stream), Buffer::default()), false)),
+            None => Err(self.unreachable(&io::ErrorKind::ConnectionAborted.into())),
+        }
     }
 
     /// An idle connection that is still good.
-    pub fn take_idle(&self) -> Option<Conn> {
+    fn take_idle(&self) -> Option<Conn> {
         loop {
             let (mut conn, since) = self.idle.borrow_mut().pop()?;
             if since.elapsed() > MAX_IDLE_TIME {
@@ -80,6 +128,9 @@ impl Target {
 
     /// Keeps a connection for the next request.
     pub fn keep(&self, conn: Conn) {
+        if conn.stream.is_single() {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if idle.len() == MAX_IDLE {
             idle.remove(0);

@@ -30,10 +30,10 @@ const OWN_BODY_BYTES: usize = 16 << 20;
 /// Whose connections the engine serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Visitors: many requests a connection.
+    /// A connection of its own: many requests.
     Edge,
-    /// Streams of a lane: one request each.
-    Agent,
+    /// A stream of a lane or of HTTP/2: one request each.
+    Stream,
 }
 
 /// How serving a connection ended.
@@ -244,7 +244,7 @@ impl Session {
                 && !self.draining.as_ref().is_some_and(|draining| *draining.borrow()),
             upgrade: wanted.is_some(),
             json: wants_json(head.fields.first(FieldName::Accept)),
-            single: self.role == Role::Agent,
+            single: self.role == Role::Stream,
         };
         let keep = plan.keep_alive && plan.framing.is_empty();
         if matches!(head.form, Target::Authority(_)) {
@@ -324,10 +324,7 @@ impl Session {
 
     async fn upstream(&self, forward: &Forward, fresh: bool) -> Result<(Conn, bool), Failed> {
         if let Some(target) = &forward.target {
-            if !fresh && let Some(conn) = target.take_idle() {
-                return Ok((conn, true));
-            }
-            return target.dial().await.map(|conn| (conn, false));
+            return target.open(fresh).await;
         }
         match &forward.upstream {
             Some(upstream) => {
@@ -352,6 +349,21 @@ impl Session {
             Trouble::Cut(why) => {
                 self.finish(Some(format!("the answer was cut: {why}")), forward);
                 Next::Abort
+            }
+            Trouble::ClientIdle => {
+                let reason = "the request's body did not arrive in time";
+                let answer = Answer::error(408, 304, reason, "", plan.json);
+                self.capture_end(forward);
+                self.answer(answer.closing(), plan.to_head, true).await
+            }
+            Trouble::UpstreamIdle => {
+                let failed = Failed {
+                    status: 504,
+                    code: 208,
+                    reason: format!("no answer from {name} in time"),
+                    advice: format!("{name} took the request and does not answer."),
+                };
+                self.failed(&failed, plan, forward).await
             }
             Trouble::BadRequest(reject) => {
                 self.capture_end(forward);
@@ -399,7 +411,7 @@ impl Session {
 
     /// Answers by ourselves. `unread`: a part of the request is still to come.
     async fn answer(&mut self, answer: Answer, to_head: bool, unread: bool) -> Next {
-        let close = answer.close || self.role == Role::Agent;
+        let close = answer.close || self.role == Role::Stream;
         answer.write(&mut self.client.output, to_head, close);
         self.record.status = answer.status;
         self.record.error.clone_from(&answer.note);

@@ -22,6 +22,8 @@ pub struct Visitor {
     pub tls: bool,
     /// The server name of its TLS handshake.
     pub server_name: Option<Rc<str>>,
+    /// It is a plain connection for itself, which another thread can take over.
+    pub movable: bool,
 }
 
 /// Opens a connection that is not a plain [`Target`]: a stream of a lane.

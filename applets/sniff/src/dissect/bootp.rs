@@ -65,7 +65,7 @@ const OPTIONS: &[(u8, Form, &str)] = &[
     (91, Signed, "Last-Transaction-Time"), (92, Addresses, "Associated-IP"),
     (93, Shorts, "ARCH"), (94, Bytes, "NDI"), (95, Text, "LDAP"), (97, Bytes, "GUID"),
     (98, Text, "UAP"), (100, Text, "POSIX-TZ"), (101, Text, "TZ-Name"), (112, Addresses, "NI"),
-    (113, Text, "NITAG"), (114, Text, "URL"), (116, Booleans, "NOAUTO"),
+    (113, Text, "NITAG"), (114, Text, "URL"), (116, Booleans, "Auto-Configure"),
     (117, Shorts, "NSSEARCH"), (118, Addresses, "SUBNET"),
     (121, Special, "Classless-Static-Route"), (143, Special, "SZTP-Redirect"),
     (150, Addresses, "TFTP-Server-Address"), (161, Text, "MUD-URL"),

@@ -96,6 +96,7 @@ fn payload<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, kind: u16, at: usi
     c.put(if c.verbose() { "\n\t" } else { ": " });
     let (inner, left) = (buf.from(at), len.saturating_sub(at));
     match kind {
+        0x00fe => c.nested(|c| super::osi::print(c, inner, left)),
         BRIDGED => c.nested(|c| ether::print(c, inner, left).map(drop)),
         _ if ether::by_ethertype(c, kind, inner, left, Link::NONE)? => Ok(()),
         _ => {

@@ -3,7 +3,7 @@
 use super::ip::pseudo_header;
 use super::registry::{Ports, Registry};
 use super::{
-    Buf, Ctx, Field, Network, Payload, Sink, Step, Stop, app, dns, put, quic, rtp, tunnel,
+    Buf, Ctx, Field, Network, Payload, Sink, Step, Stop, app, dns, put, quic, rtp, someip, tunnel,
 };
 use crate::text::HexN;
 use crate::text::address::Address;
@@ -120,7 +120,8 @@ fn forced<S: Sink>(
         Payload::Resp => app::resp(c, data, len),
         Payload::Tftp => app::tftp(c, data, len),
         Payload::Vxlan => tunnel::vxlan(c, data, len),
-        Payload::Rtcp | Payload::Other => {
+        Payload::Someip => someip::print(c, data, len),
+        Payload::Carp | Payload::Rtcp | Payload::Other => {
             put!(c, "UDP, length ", stated);
             Ok(())
         }

@@ -233,6 +233,7 @@ impl Compiler<'_> {
         let mut from = vec![update.table.clone()];
         from.extend(update.from.iter().cloned());
         let query = select_of(update.with.clone(), columns, from, update.filter.clone());
+        self.finds_targets = update.from.is_empty();
         let query = self.select(&query)?;
         let (returning, outputs) = self.returning(&update.returning, &table, &alias)?;
         Ok(Update { table, conflict: update.conflict, query, set, key, returning, outputs })
@@ -254,6 +255,7 @@ impl Compiler<'_> {
             vec![delete.table.clone()],
             delete.filter.clone(),
         );
+        self.finds_targets = true;
         let query = self.select(&query)?;
         let (returning, outputs) = self.returning(&delete.returning, &table, &alias)?;
         let watched = !self.catalog.triggers_of(table.db, &table.name).is_empty()

@@ -154,10 +154,10 @@ impl Exec<'_> {
                 continue;
             }
             let better = match call.args.as_slice() {
-                [] => state.accumulator.step(&[]),
+                [] => state.accumulator.step(&[])?,
                 [arg] if !call.distinct && call.order.is_empty() => {
                     let value = self.eval(arg, frame)?;
-                    state.accumulator.step(std::slice::from_ref(&value))
+                    state.accumulator.step(std::slice::from_ref(&value))?
                 }
                 args => {
                     let values: Vec<Value<'_>> =
@@ -191,7 +191,7 @@ impl Exec<'_> {
             seen.insert(key.into());
         }
         if call.order.is_empty() {
-            return Ok(state.accumulator.step(values));
+            return state.accumulator.step(values);
         }
         let mut keys = Vec::with_capacity(call.order.len());
         for key in &call.order {
@@ -281,7 +281,7 @@ fn finish(call: &AggregateCall, mut state: State) -> Result<Owned> {
             std::cmp::Ordering::Equal
         });
         for (_, values) in std::mem::take(&mut state.waiting) {
-            state.accumulator.step(&values);
+            state.accumulator.step(&values)?;
         }
     }
     let _ = Collation::Binary;

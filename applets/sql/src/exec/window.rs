@@ -332,7 +332,7 @@ fn aggregate(
         let value = if growing && range.end >= taken {
             while taken < range.end {
                 if admitted[taken] {
-                    running.step(&args[taken]);
+                    running.step(&args[taken])?;
                 }
                 taken += 1;
             }
@@ -341,7 +341,7 @@ fn aggregate(
             let mut accumulator = fresh();
             for other in partition.members(row, offset) {
                 if admitted[other] {
-                    accumulator.step(&args[other]);
+                    accumulator.step(&args[other])?;
                 }
             }
             accumulator.finish()?

@@ -259,7 +259,7 @@ pub fn lookup(name: &[u8], sub: Option<&[u8]>) -> Found {
 }
 
 /// The number of a command's row.
-pub fn number_of(command: &'static Command) -> Option<usize> {
+pub fn number_of(command: &Command) -> Option<usize> {
     let mut found = find(command.name.as_bytes());
     if found.is_none_or(|number| !std::ptr::eq(index().rows[number].command, command)) {
         found = index().rows.iter().position(|row| std::ptr::eq(row.command, command));
