@@ -153,19 +153,11 @@ fn we_follow_the_incumbent_and_are_followed() {
     same(&ours, &theirs);
 }
 
-/// Later incumbents are no Debian packages: their servers are named by the environment.
-fn later_peer(dir: &std::path::Path, variable: &str) -> Option<Server> {
-    let Ok(program) = std::env::var(variable) else {
-        eprintln!("skipped: needs {variable} to name a server");
-        return None;
-    };
-    Some(Server::program(&program, dir, ARGS))
-}
-
 fn both_ways_with(variable: &str) {
     let dir = scratch();
-    let Some(peer) = later_peer(dir.path(), variable) else { return };
-    let (ours, back) = (Server::ours(dir.path(), ARGS), later_peer(dir.path(), variable));
+    let Some(peer) = Server::named_by(variable, dir.path(), ARGS) else { return };
+    let (ours, back) =
+        (Server::ours(dir.path(), ARGS), Server::named_by(variable, dir.path(), ARGS));
     let (mut client, mut dice) = (peer.client(), Dice(17, 0));
     change(&mut client, &mut dice, 2000);
     follow(&ours, &peer);

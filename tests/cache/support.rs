@@ -69,9 +69,13 @@ impl Server {
         Some(Server::spawn(Command::new(program), dir, args))
     }
 
-    /// Any server that takes the incumbent's command line.
-    pub fn program(program: &str, dir: &Path, args: &[&str]) -> Server {
-        Server::spawn(Command::new(program), dir, args)
+    /// A later incumbent: no Debian package, so that the environment names its server.
+    pub fn named_by(variable: &str, dir: &Path, args: &[&str]) -> Option<Server> {
+        let Ok(program) = std::env::var(variable) else {
+            eprintln!("skipped: needs {variable} to name a server");
+            return None;
+        };
+        Some(Server::spawn(Command::new(program), dir, args))
     }
 
     /// A connection.

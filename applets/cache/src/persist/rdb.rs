@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use box_wire::rdb::crc64::crc64;
 use box_wire::rdb::opcode;
-use box_wire::rdb::read::{Broken, Piece, Reader};
+use box_wire::rdb::read::{Broken, Piece, Reader, Value};
 
 use super::snapshot::{self, Snapshot};
 use super::value;
@@ -215,6 +215,9 @@ pub fn load<'b>(
                 if expire_ms.is_some_and(|at| at <= now) {
                     loaded.expired += 1;
                     continue;
+                }
+                if matches!(value, Value::HashExpiring(_)) {
+                    return Err(broken("Hash fields that expire are not supported"));
                 }
                 let new = value::from_rdb(&value, &config.limits)
                     .ok_or(broken("Duplicate elements in a value"))?;
