@@ -88,7 +88,43 @@ pub fn truncate(value: f64) -> i64 {
 
 /// A double as SQLite prints it (`%!.15g`).
 pub fn real_to_text(value: f64) -> String {
+    if let Some(text) = short_decimal(value) {
+        return text;
+    }
     general(value, 15, true)
+}
+
+/// The text of a double that is the nearest one to a decimal of up to four places and less than 15
+/// digits (prices, measures): 15 digits give such a decimal back, so it need not be searched for.
+fn short_decimal(value: f64) -> Option<String> {
+    let scaled = (value * 1e4).round();
+    if scaled.abs() >= 1e14 || scaled / 1e4 != value || scaled == 0.0 {
+        return None;
+    }
+    let units = scaled.abs() as u64;
+    let (whole, mut places) = (units / 10_000, units % 10_000);
+    let mut width = 4;
+    while width > 1 && places.is_multiple_of(10) {
+        places /= 10;
+        width -= 1;
+    }
+    let mut buffer = [b'0'; 24];
+    let mut at = buffer.len();
+    let mut put = |mut number: u64, least: usize, end: Option<u8>| {
+        let start = at;
+        while number > 0 || start - at < least {
+            at -= 1;
+            buffer[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        if let Some(byte) = end {
+            at -= 1;
+            buffer[at] = byte;
+        }
+    };
+    put(places, width, Some(b'.'));
+    put(whole, 1, (value < 0.0).then_some(b'-'));
+    Some(String::from_utf8_lossy(&buffer[at..]).into_owned())
 }
 
 /// `%g` with `precision` significant digits; `point` keeps a decimal point and a digit behind it.
@@ -161,6 +197,19 @@ mod tests {
         ] {
             assert_eq!(real_to_text(value), text);
         }
+    }
+
+    #[test]
+    fn short_decimals_are_what_the_long_way_gives() {
+        let mut checked = 0;
+        for n in (-3_000_000..3_000_000i64).step_by(997) {
+            for scale in [1.0, 2.0, 4.0, 10.0, 100.0, 1000.0, 10_000.0, 3.0, 1e9] {
+                let value = n as f64 / scale;
+                checked += usize::from(short_decimal(value).is_some());
+                assert_eq!(real_to_text(value), general(value, 15, true));
+            }
+        }
+        assert!(checked > 40_000, "{checked}");
     }
 
     #[test]
