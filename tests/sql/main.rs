@@ -1,5 +1,6 @@
 //! `box sql` end to end: the real binary against sqlite3, its files and its test corpus.
 
+mod batch;
 mod crash;
 mod differential;
 mod files;

@@ -91,9 +91,9 @@ impl Exec<'_> {
                 if order.is_empty() {
                     return self.compound(first, rest, &collations, parent, &mut limited);
                 }
-                let mut sorter = Sorter::new(order, wanted);
+                let mut sorter = Sorter::new(self, order, wanted)?;
                 self.compound(first, rest, &collations, parent, &mut |row| {
-                    sorter.push(row, vec![]);
+                    sorter.push(row, &[])?;
                     Ok(Flow::Continue)
                 })?;
                 sorter.finish(&mut limited)
