@@ -464,8 +464,8 @@ fn targets(upsert: &ast::Upsert, table: &Table, index: &Index) -> bool {
     };
     let is = |column: &IndexColumn, expr: &ast::Expr| {
         let (bare, collation) = uncollated(expr);
-        let collated = collation
-            .is_none_or(|name| name.eq_ignore_ascii_case(column.collation.name()));
+        let collated =
+            collation.is_none_or(|name| name.eq_ignore_ascii_case(column.collation.name()));
         collated
             && match (&column.part, bare) {
                 (IndexPart::Column(at), ast::Expr::Column { name, .. }) => {

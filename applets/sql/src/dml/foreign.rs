@@ -93,12 +93,13 @@ impl Exec<'_> {
         let mut on = writer.cursor.first()?;
         while on {
             let row = writer.read(self)?;
-            let same = columns.iter().zip(values).zip(collations).all(|((at, value), collation)| {
-                let column = &table.columns[*at];
-                let value = value.clone().apply(column.affinity);
-                !row.values[*at].is_null()
-                    && row.values[*at].compare(&value, *collation).is_eq()
-            });
+            let same =
+                columns.iter().zip(values).zip(collations).all(|((at, value), collation)| {
+                    let column = &table.columns[*at];
+                    let value = value.clone().apply(column.affinity);
+                    !row.values[*at].is_null()
+                        && row.values[*at].compare(&value, *collation).is_eq()
+                });
             if same {
                 found.push(row);
             }

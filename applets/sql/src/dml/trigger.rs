@@ -34,7 +34,11 @@ pub(super) struct Triggers {
 }
 
 impl Triggers {
-    fn of(exec: &Exec<'_>, table: &Rc<Table>, wanted: impl Fn(&TriggerEvent) -> bool) -> Result<Triggers> {
+    fn of(
+        exec: &Exec<'_>,
+        table: &Rc<Table>,
+        wanted: impl Fn(&TriggerEvent) -> bool,
+    ) -> Result<Triggers> {
         let mut list = exec.catalog.triggers_of(table.db, &table.name);
         list.retain(|trigger| wanted(&trigger.definition.event));
         if !exec.connection.recursive_triggers() {
