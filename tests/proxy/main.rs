@@ -1,5 +1,6 @@
 //! `box proxy` end to end: the real binary against real clients, files and peers.
 
+mod browser;
 mod framing;
 mod http2;
 mod inspector;
