@@ -9,6 +9,7 @@ mod run;
 mod server;
 mod support;
 mod targets;
+mod webhook;
 
 use support::bx;
 

@@ -178,6 +178,13 @@ pub struct Site {
     /// Requests a second, minute or hour for each address: 5/s, 100/m, 1000/h.
     #[arg(long, value_name = "N/s|m|h")]
     pub rate_limit: Option<String>,
+    /// Let only requests in that this provider has signed.
+    #[arg(long, value_name = "github|stripe|slack", value_parser = ["github", "stripe", "slack"],
+          requires = "verify_webhook_secret")]
+    pub verify_webhook: Option<String>,
+    /// The secret that the provider shares with you.
+    #[arg(long, value_name = "SECRET", env = "BOX_PROXY_WEBHOOK_SECRET", hide_env_values = true)]
+    pub verify_webhook_secret: Option<String>,
     /// Record requests for the inspector.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub inspect: bool,

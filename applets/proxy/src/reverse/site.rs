@@ -106,6 +106,7 @@ impl Servers {
             upstream: None,
             edits,
             capture: None,
+            claim: None,
             group: several.then(|| self.clone() as Rc<dyn Alternatives>),
             lease: several.then(|| Rc::new(self.group.lease(index)) as Rc<dyn std::any::Any>),
         }
