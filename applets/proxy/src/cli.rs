@@ -42,6 +42,9 @@ pub enum Command {
     Check(Check),
     /// Let a running `run` read its configuration file again.
     Reload(Check),
+    /// Run a configuration file as a service of systemd.
+    #[command(subcommand)]
+    Service(Service),
     /// Trust the local certificate authority on this computer (as root).
     Trust,
     /// Take that back.
@@ -301,6 +304,21 @@ pub struct Run {
 pub struct Check {
     /// The configuration file (TOML).
     pub config: PathBuf,
+}
+
+/// `box proxy service`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Service {
+    /// Write a hardened unit, start it now and at every boot (as root).
+    Install {
+        /// The configuration file (TOML).
+        config: PathBuf,
+        /// Print the unit and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Stop the service and remove its unit (as root).
+    Uninstall,
 }
 
 /// `box proxy token`.

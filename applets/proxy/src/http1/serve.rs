@@ -117,7 +117,7 @@ fn take_another(forward: &mut Forward, left: &mut usize) -> bool {
 }
 
 /// Never ends while nothing drains.
-async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
+pub async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
     match draining {
         Some(draining) => drop(draining.wait_for(|is_draining| *is_draining).await),
         None => std::future::pending().await,
