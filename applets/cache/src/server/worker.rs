@@ -38,6 +38,8 @@ const READ_BYTES: usize = 16 * 1024;
 const WRITE_EARLY: usize = 1 << 20;
 /// Room that a quiet connection keeps.
 const KEEP_BYTES: usize = 16 * 1024;
+/// Bytes of the replication stream that wait in a connection at most.
+const FEED_BYTES: usize = 1 << 20;
 /// How often a worker looks after its connections.
 const CARE: Duration = Duration::from_millis(100);
 
@@ -489,6 +491,13 @@ impl Worker {
             None => {}
             Some(After::Save) => drop(self.server.save_in_background()),
             Some(After::Rewrite) => drop(self.server.rewrite_in_background()),
+            Some(After::Follow(host, port)) => self.server.follow(&host, port),
+            Some(After::FollowNobody) => self.server.follow_nobody(),
+            Some(After::FullSync) => self.server.start_full_syncs(),
+            Some(After::Acknowledged) => self.server.serve_acknowledged(self.server.now_ms()),
+            Some(After::Failover { to, timeout_ms, force }) => {
+                self.server.fail_over(to, timeout_ms, force);
+            }
             Some(After::LoadAof) => match self.server.reload_log() {
                 Ok(()) => conn.out.ok(),
                 Err(error) => conn.out.error(&Error::made(format!("ERR {error}"))),
@@ -518,6 +527,8 @@ impl Worker {
                 Message::Deliver(id, bytes) => this.borrow_mut().deliver(id, &bytes),
                 Message::Served(id, reply) => Worker::served(this, ex, id, &reply),
                 Message::Kill(id) => this.borrow_mut().close(id),
+                // The turn's end feeds all replicas.
+                Message::Feed => {}
                 Message::Resume => Worker::resume(this, ex),
                 Message::Stop => {}
             }
@@ -582,7 +593,7 @@ impl Worker {
             let Some(waiter) = waiter else { continue };
             if blocking::give_up(ex.server, ex.worker, now, &waiter) {
                 let mut out = Out::new(waiter.resp3);
-                out.nil_array();
+                ex.server.push_timeout(&waiter, &mut out);
                 Worker::served(this, ex, id, &out.bytes);
             }
         }
@@ -618,8 +629,33 @@ impl Worker {
         }
     }
 
+    /// Gives replicas what of the stream they have not got.
+    fn feed(&mut self) {
+        if self.server.repl.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        for replica in self.server.repl.replicas() {
+            if replica.worker != self.number || !replica.is(crate::repl::state::ONLINE) {
+                continue;
+            }
+            let Some(conn) = self.conns.get_mut(&replica.client) else { continue };
+            let room = FEED_BYTES.saturating_sub(conn.waiting());
+            let sent = replica.sent.load(Ordering::Relaxed);
+            match self.server.repl.read(sent, room, &mut conn.out.bytes) {
+                Some(0) => {}
+                Some(count) => {
+                    replica.sent.store(sent + count as u64, Ordering::Release);
+                    self.list(replica.client);
+                }
+                None => self.close(replica.client),
+            }
+        }
+        self.server.repl.wake(self.server, self.number);
+    }
+
     /// Writes the log, then replies.
     fn flush(&mut self) {
+        self.feed();
         self.server.evict_clients();
         if let Err(error) = self.server.log.flush() {
             self.server.logger.warning(&format!(
@@ -708,6 +744,9 @@ impl Worker {
         if session.monitor {
             self.server.stop_monitor(id);
         }
+        if session.replica.is_some() {
+            self.server.repl.remove(id);
+        }
         self.server.clients.remove(id);
     }
 }
@@ -719,6 +758,10 @@ impl Conn {
     }
 
     fn limit(&self, config: &Config) -> OutputLimit {
+        if self.session.info.has_flag(flag::REPLICA) {
+            // What it has not got waits in the backlog.
+            return OutputLimit::NONE;
+        }
         config.output_limits[usize::from(self.session.subscriptions() > 0)]
     }
 
