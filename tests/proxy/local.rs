@@ -35,7 +35,7 @@ fn a_fresh_home_gets_an_https_address_with_its_own_authority() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.starts_with("GET /a?b=c HTTP/1.1"), "{text}");
     assert!(text.contains(&format!("Host: {host}:{https}")), "{text}");
-    assert!(text.contains("X-Mine: 1"), "{text}");
+    assert!(text.to_ascii_lowercase().contains("x-mine: 1"), "{text}");
     assert!(text.contains("X-Forwarded-For: 127.0.0.1"), "{text}");
     assert!(text.contains("X-Forwarded-Proto: https"), "{text}");
     let key = home.path().join(".config/box/proxy/ca/ca.key");
@@ -78,12 +78,12 @@ fn an_origin_that_is_down_is_named_and_found_again_when_it_is_up() {
     let (host, https) = proxy.url();
     let page = curl(home.path(), &host, https, "/", &["-i"]);
     let page = String::from_utf8_lossy(&page.stdout).into_owned();
-    assert!(page.starts_with("HTTP/1.1 502 "), "{page}");
+    assert!(page.starts_with("HTTP/2 502"), "{page}");
     assert!(
         page.contains(&format!("no service on localhost:{target} (connection refused)")),
         "{page}"
     );
-    assert!(page.contains("X-Box-Error: ERR_BOX_201"), "{page}");
+    assert!(page.contains("x-box-error: ERR_BOX_201"), "{page}");
     let json = curl(home.path(), &host, https, "/", &["-H", "Accept: application/json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["error_code"], "ERR_BOX_201");
@@ -178,7 +178,8 @@ fn sixty_four_uploads_at_once_arrive_intact() {
         }
         let mut command = Command::new("curl");
         command
-            .args(["-sS", "--max-time", "120", "--cacert"])
+            // curl spins while a window of HTTP/2 is used up: 64 of them leave nothing to the others.
+            .args(["-sS", "--http1.1", "--max-time", "120", "--cacert"])
             .arg(ca(home.path()))
             .args(["--resolve", &format!("{host}:{https}:127.0.0.1")])
             .args(args)

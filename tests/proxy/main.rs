@@ -1,5 +1,6 @@
 //! `box proxy` end to end: the real binary against real clients, files and peers.
 
+mod browser;
 mod framing;
 mod http2;
 mod inspector;
@@ -8,6 +9,7 @@ mod run;
 mod server;
 mod support;
 mod targets;
+mod webhook;
 
 use support::bx;
 

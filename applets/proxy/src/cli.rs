@@ -42,6 +42,9 @@ pub enum Command {
     Check(Check),
     /// Let a running `run` read its configuration file again.
     Reload(Check),
+    /// Run a configuration file as a service of systemd.
+    #[command(subcommand)]
+    Service(Service),
     /// Trust the local certificate authority on this computer (as root).
     Trust,
     /// Take that back.
@@ -178,6 +181,13 @@ pub struct Site {
     /// Requests a second, minute or hour for each address: 5/s, 100/m, 1000/h.
     #[arg(long, value_name = "N/s|m|h")]
     pub rate_limit: Option<String>,
+    /// Let only requests in that this provider has signed.
+    #[arg(long, value_name = "github|stripe|slack", value_parser = ["github", "stripe", "slack"],
+          requires = "verify_webhook_secret")]
+    pub verify_webhook: Option<String>,
+    /// The secret that the provider shares with you.
+    #[arg(long, value_name = "SECRET", env = "BOX_PROXY_WEBHOOK_SECRET", hide_env_values = true)]
+    pub verify_webhook_secret: Option<String>,
     /// Record requests for the inspector.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub inspect: bool,
@@ -294,6 +304,21 @@ pub struct Run {
 pub struct Check {
     /// The configuration file (TOML).
     pub config: PathBuf,
+}
+
+/// `box proxy service`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Service {
+    /// Write a hardened unit, start it now and at every boot (as root).
+    Install {
+        /// The configuration file (TOML).
+        config: PathBuf,
+        /// Print the unit and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Stop the service and remove its unit (as root).
+    Uninstall,
 }
 
 /// `box proxy token`.

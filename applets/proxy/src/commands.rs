@@ -2,6 +2,7 @@
 
 mod run;
 mod server;
+mod service;
 mod trust;
 mod tunnel;
 
@@ -34,6 +35,7 @@ pub fn dispatch(command: Command) -> Outcome {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => run::check(&args),
         Command::Reload(args) => run::reload(&args),
+        Command::Service(command) => service::service(&command),
         Command::Trust => trust::trust(),
         Command::Untrust => trust::untrust(),
         Command::Token(command) => token(command),

@@ -40,7 +40,14 @@ pub async fn serve(mut conn: Conn, visitor: Visitor, site: Rc<dyn Site>) -> Ende
     let chosen = match conn.stream.alpn() {
         Some(protocol) => protocol == ALPN,
         None if visitor.tls => false,
-        None => starts_with_preface(&mut conn).await,
+        None => {
+            let mut draining = site.draining();
+            tokio::select! {
+                biased;
+                starts = starts_with_preface(&mut conn) => starts,
+                () = http1::drained(&mut draining) => false,
+            }
+        }
     };
     if !chosen {
         return http1::serve(conn, visitor, site, Role::Edge).await;

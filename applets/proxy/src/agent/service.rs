@@ -100,6 +100,10 @@ impl Site for AgentSite {
             return Route::Answer(answer);
         }
         let mut forward = self.forward.clone();
+        match self.policy.claim(head, false) {
+            Ok(claim) => forward.claim = claim,
+            Err(answer) => return Route::Answer(answer),
+        }
         if let Some(store) = &self.store {
             forward.capture = Some(Rc::new(RefCell::new(Recorder::new(store.clone()))));
         }

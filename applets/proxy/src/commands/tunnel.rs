@@ -21,7 +21,7 @@ use crate::http2;
 use crate::inspect::{Inspector, InspectorSite, Store};
 use crate::listen;
 use crate::names::{self, Name};
-use crate::policy::{self, Policy, Rules};
+use crate::policy::{self, Policy, Rules, Webhook};
 use crate::protocol::{self, TunnelKind};
 use crate::target::{Manner, TargetSpec};
 use crate::tls::client::{self, Trust};
@@ -62,7 +62,9 @@ fn serve_requests(
 ) -> Outcome {
     let edits = edits(args, host)?;
     let rate = args.rate_limit.as_deref();
-    let rules = Rules::parse(&args.basic_auth, &args.cidr_allow, &args.cidr_deny, rate)?;
+    let mut rules = Rules::parse(&args.basic_auth, &args.cidr_allow, &args.cidr_deny, rate)?;
+    let signed = args.verify_webhook.as_deref().zip(args.verify_webhook_secret.as_deref());
+    rules.webhook = signed.and_then(|(provider, secret)| Webhook::new(provider, secret));
     let ui = start_ui(&args.agent)?;
     let events = ui.events.clone();
     let offer = Offer {

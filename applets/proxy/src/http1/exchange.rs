@@ -41,6 +41,8 @@ pub struct Plan {
     pub upgrade: bool,
     /// Errors are told in JSON.
     pub json: bool,
+    /// Its sender may wait for 100 before it sends the body.
+    pub expects: bool,
     /// The client connection is a stream for this request alone.
     pub single: bool,
 }
@@ -177,7 +179,7 @@ impl<'e> Exchange<'e> {
             })
             .await
         };
-        record.received = self.received.get();
+        record.received += self.received.get();
         match (event, refused) {
             (Event::Down(Err(Trouble::NoAnswer(_))), Some(error)) => {
                 Err(Trouble::NoAnswer(error.to_string()))

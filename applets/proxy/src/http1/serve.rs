@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use box_wire::http1::{
-    ChunkDecoder, ChunkStep, FieldName, Framing, HeadParser, Progress, Reject, Target,
+    ChunkDecoder, ChunkStep, FieldName, Framing, HeadParser, Progress, Reject, Target, chunk_head,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -15,6 +15,7 @@ use super::emit::{self, may_upgrade_to};
 use super::exchange::{Done, Exchange, Plan, Trouble};
 use super::site::{Failed, Forward, Handler, Record, Route, Site, Visitor};
 use crate::io::{Conn, Stream, relay};
+use crate::policy::unsigned;
 
 /// A head must be whole this long after its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -116,7 +117,7 @@ fn take_another(forward: &mut Forward, left: &mut usize) -> bool {
 }
 
 /// Never ends while nothing drains.
-async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
+pub async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
     match draining {
         Some(draining) => drop(draining.wait_for(|is_draining| *is_draining).await),
         None => std::future::pending().await,
@@ -190,7 +191,52 @@ impl Session {
         };
         self.client.input.consume(length);
         self.parser.reset();
-        self.forward(forward, plan).await
+        match self.prove(&forward, plan).await {
+            Ok(plan) => self.forward(forward, plan).await,
+            Err(next) => next,
+        }
+    }
+
+    /// Reads the body of a request that claims something about it, and puts it behind the head for
+    /// the upstream if that is true.
+    async fn prove(&mut self, forward: &Forward, plan: Plan) -> Result<Plan, Next> {
+        let Some(claim) = &forward.claim else { return Ok(plan) };
+        if plan.expects && self.client.input.is_empty() {
+            self.client.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.client.flush().await.map_err(|_| Next::Abort)?;
+        }
+        let read = timeout(IDLE_TIMEOUT, collect(&mut self.client, plan.framing)).await;
+        let body = match read {
+            Ok(Ok(body)) => body,
+            Ok(Err(Some(reject))) => return Err(self.reject(reject, plan.json).await),
+            Ok(Err(None)) => {
+                let answer = Answer::error(413, 303, "the body is too large", "", plan.json);
+                return Err(self.answer(answer.closing(), plan.to_head, true).await);
+            }
+            Err(_) => return Err(Next::Abort),
+        };
+        self.record.received = body.len() as u64;
+        if let Some(capture) = &forward.capture {
+            capture.borrow_mut().request_body(&body);
+        }
+        if !claim.holds(&body) {
+            let answer = unsigned(plan.json);
+            let answer = if plan.keep_alive { answer } else { answer.closing() };
+            let next = self.answer(answer, plan.to_head, false).await;
+            self.capture_end(forward);
+            return Err(next);
+        }
+        if plan.framing == Framing::Chunked {
+            if !body.is_empty() {
+                chunk_head(&mut self.outgoing, body.len());
+                self.outgoing.extend_from_slice(&body);
+                self.outgoing.extend_from_slice(b"\r\n");
+            }
+            self.outgoing.extend_from_slice(b"0\r\n\r\n");
+        } else {
+            self.outgoing.extend_from_slice(&body);
+        }
+        Ok(Plan { framing: Framing::None, ..plan })
     }
 
     /// Waits for a whole head.
@@ -257,6 +303,7 @@ impl Session {
                 && !self.draining.as_ref().is_some_and(|draining| *draining.borrow()),
             upgrade: wanted.is_some(),
             json: wants_json(head.fields.first(FieldName::Accept)),
+            expects: head.fields.first(FieldName::Expect).is_some(),
             single: self.role == Role::Stream,
         };
         let keep = plan.keep_alive && plan.framing.is_empty();

@@ -13,6 +13,7 @@ use box_wire::http1::{RequestHead, ResponseHead};
 
 use super::{Answer, Edits, Target};
 use crate::io::Conn;
+use crate::policy::Claim;
 
 /// Who is at the other end of a client connection.
 #[derive(Clone, Debug)]
@@ -73,6 +74,8 @@ pub struct Forward {
     pub capture: Option<Rc<RefCell<dyn Capture>>>,
     /// The target is one of several.
     pub group: Option<Rc<dyn Alternatives>>,
+    /// What must hold of the request's body, which is read whole before anything is sent.
+    pub claim: Option<Rc<Claim>>,
     /// Held as long as the request goes on.
     pub lease: Option<Rc<dyn Any>>,
 }
@@ -85,7 +88,15 @@ impl Forward {
 
     /// Through something that is no socket.
     pub fn through(upstream: Option<Rc<dyn Upstream>>, edits: Rc<Edits>) -> Forward {
-        Forward { target: None, upstream, edits, capture: None, group: None, lease: None }
+        Forward {
+            target: None,
+            upstream,
+            edits,
+            capture: None,
+            group: None,
+            claim: None,
+            lease: None,
+        }
     }
 }
 

@@ -94,7 +94,8 @@ impl Local {
 
 /// Whether a path is `prefix` or goes on from it behind a slash.
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
-    path.strip_prefix(prefix)
+    // `/` holds everything, also `*` and the empty path of an absolute target.
+    prefix == b"/" || path.strip_prefix(prefix)
         .is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
@@ -106,6 +107,7 @@ impl Servers {
             upstream: None,
             edits,
             capture: None,
+            claim: None,
             group: several.then(|| self.clone() as Rc<dyn Alternatives>),
             lease: several.then(|| Rc::new(self.group.lease(index)) as Rc<dyn std::any::Any>),
         }
