@@ -1,6 +1,6 @@
 //! The server as its clients see it: protocol, start, blocking, pub/sub, transactions, memory.
 
-use box_harness::{free_port, scratch};
+use box_harness::{free_port, oracle, scratch};
 
 use crate::support::{Client, Server, bx};
 
@@ -251,4 +251,53 @@ fn a_configuration_file_is_read_and_rewritten() {
         text.starts_with("# kept\nmaxmemory 2097152\nsave \"\"\nrequirepass secret\n"),
         "{text}"
     );
+}
+
+#[test]
+fn tls_clients_are_served() {
+    let (Some(openssl), Some(cli)) = (oracle("openssl"), oracle("redis-cli")) else { return };
+    let dir = scratch();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let made = std::process::Command::new(openssl)
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ])
+        .args(["-keyout", &key, "-out", &cert])
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let port = free_port().to_string();
+    let args = ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key];
+    let args = [&args[..], &["--tls-auth-clients", "no", "--save", ""]].concat();
+    let server = Server::ours(dir.path(), &args);
+    let ask = |words: &[&str]| {
+        let output = std::process::Command::new(&cli)
+            .args(["-p", &port, "--tls", "--cacert", &cert])
+            .args(words)
+            .output()
+            .expect("redis-cli runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(ask(&["PING"]), "PONG\n");
+    let big = "x".repeat(1_000_000);
+    let mut plain = server.client();
+    plain.call(&["SET", "big", &big]);
+    assert_eq!(ask(&["GET", "big"]).trim_end(), big);
+    assert_eq!(ask(&["SET", "k", &"y".repeat(100_000)]), "OK\n");
+    assert_eq!(plain.ask("STRLEN k"), ":100000\r\n");
 }

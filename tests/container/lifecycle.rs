@@ -91,7 +91,7 @@ fn a_container_does_not_outlive_its_monitor() {
     let id = detached(&engine, "orphan", &[], "exec sleep 100");
     let monitor = engine.inspect("orphan", "{{.State.MonitorPid}}");
     let init = engine.inspect("orphan", "{{.State.Pid}}");
-    assert!(std::process::Command::new("kill").args(["-9", &monitor]).status().unwrap().success());
+    box_harness::signal(monitor.parse().unwrap(), box_harness::Signal::SIGKILL);
     wait_until("the container's end", 10, || {
         !Path::new("/proc").join(&init).join("root/bin").exists()
     });

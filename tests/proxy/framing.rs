@@ -166,9 +166,9 @@ fn every_case_holds() {
             home.path(),
             &["run", "--listen", "127.0.0.1:0", "--to", &to, "--threads", "1"],
         );
-        let line = proxy.line("for=http");
+        let port = proxy.listening("http");
         running = Some(proxy);
-        line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("a port")
+        port
     });
     let count = REFUSED.len() + PASSED.len() + BAD_ANSWERS.len() + GOOD_ANSWERS.len();
     assert!(count >= 150, "{count} cases");
@@ -280,8 +280,7 @@ fn limits_are_kept_and_what_is_below_them_passes() {
 fn run_proxy(home: &std::path::Path, origin: u16) -> (Running, u16) {
     let to = format!("127.0.0.1:{origin}");
     let mut proxy = Running::start(home, &["run", "--listen", "127.0.0.1:0", "--to", &to]);
-    let line = proxy.line("for=http");
-    let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("a port");
+    let port = proxy.listening("http");
     (proxy, port)
 }
 
@@ -465,7 +464,7 @@ fn a_signal_drains_what_is_open_and_closes_what_is_idle() {
     let mut slow = dial(port);
     slow.write_all(b"GET /slow HTTP/1.1\r\nHost: a.test\r\n\r\n").expect("sent");
     has_come.recv_timeout(PATIENCE).expect("the slow request arrives");
-    proxy.signal("-TERM");
+    proxy.signal(box_harness::Signal::SIGTERM);
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).expect("closed cleanly");
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err() || rest.len() < 64);

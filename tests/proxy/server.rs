@@ -7,17 +7,17 @@ use box_harness::{free_port, oracle, scratch};
 
 use crate::support::*;
 
-struct Server {
+pub struct Server {
     running: Running,
     http: u16,
-    https: u16,
+    pub https: u16,
     agents: u16,
-    tcp: u16,
-    home: tempfile::TempDir,
+    pub tcp: u16,
+    pub home: tempfile::TempDir,
 }
 
 impl Server {
-    fn start() -> Server {
+    pub fn start() -> Server {
         let home = scratch();
         let (http, https, agents, tcp) = (free_port(), free_port(), free_port(), free_port());
         let running = Server::run(home.path(), http, https, agents, tcp);
@@ -48,7 +48,7 @@ impl Server {
         running
     }
 
-    fn token(&self, user: &str) -> String {
+    pub fn token(&self, user: &str) -> String {
         let mut command = bx().command(["proxy", "token", "add", user, "--data"]);
         command.arg(self.home.path().join("data"));
         let output = command.output().expect("box runs");
@@ -56,7 +56,7 @@ impl Server {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    fn agent(&self, home: &Path, token: &str, args: &[&str]) -> Running {
+    pub fn agent(&self, home: &Path, token: &str, args: &[&str]) -> Running {
         let server = format!("127.0.0.1:{}", self.agents);
         let mut all = args.to_vec();
         all.extend(["--server", &server, "--token", token]);
@@ -100,7 +100,7 @@ fn a_tunnel_to_another_process_serves_http_and_https() {
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "/tls", "{errors}");
     }
-    agent.signal("-TERM");
+    agent.signal(box_harness::Signal::SIGTERM);
     assert_eq!(agent.ended(), Some(0));
 }
 
@@ -191,7 +191,7 @@ fn the_agent_comes_back_after_the_server_was_killed() {
     let mut agent = server.agent(home.path(), &token, &["http", &port.to_string(), "-s", "web"]);
     agent.url();
     assert!(server.get("web.edge.test", "/").ends_with("mine"));
-    server.running.signal("-KILL");
+    server.running.signal(box_harness::Signal::SIGKILL);
     server.running.ended();
     agent.line("session reconnecting");
     server.running =
@@ -210,11 +210,11 @@ fn a_killed_agent_gives_its_name_to_its_successor_at_once() {
     let args = ["http", &port.to_string(), "-s", "web"];
     let mut first = server.agent(home.path(), &token, &args);
     first.url();
-    first.signal("-STOP"); // frozen: its connection still stands
+    first.signal(box_harness::Signal::SIGSTOP); // frozen: its connection still stands
     let mut second = server.agent(home.path(), &token, &args);
     second.url();
     assert!(server.get("web.edge.test", "/").ends_with("mine"));
-    first.signal("-CONT");
+    first.signal(box_harness::Signal::SIGCONT);
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn an_offline_tunnel_answers_502_after_a_moment() {
     let home = scratch();
     let mut agent = server.agent(home.path(), &token, &["http", "3000", "-s", "web"]);
     agent.url();
-    agent.signal("-KILL");
+    agent.signal(box_harness::Signal::SIGKILL);
     agent.ended();
     let answer = server.get("web.edge.test", "/");
     assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");

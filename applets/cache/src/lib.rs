@@ -9,7 +9,10 @@
 //! ```text
 //! cmd/table    the one table of commands          cmd/dispatch  a request on its way
 //! cmd/*        the commands, a data type each     cmd/db        what they do to keys
+//! repl/        replication, both ways
+//! script/      Lua: sandbox, libraries, functions
 //! store/       shards, hash table, entries        types/        lists, sets, hashes, sorted sets
+//! acl/         users and their rules
 //! server/      workers, mailboxes, pub/sub, start persist/      RDB, append-only file, snapshots
 //! config/      parameters and the file            client/ benchmark/ cache-cli, cache-benchmark
 //! ```
@@ -34,11 +37,15 @@ pub mod benchmark;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod doctor;
 
+mod acl;
 mod cmd;
 mod config;
 mod glob;
 mod persist;
+mod repl;
+mod script;
 mod server;
 mod store;
 mod text;

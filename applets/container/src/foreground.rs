@@ -5,8 +5,9 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use box_kit::Failure;
+use box_sys::epoll::{Epoll, Events, Interest};
 use box_sys::pidfd::{self, Ended};
-use box_sys::poll::{self, Poller};
+use box_sys::signal_fd::SignalFd;
 use box_sys::{pty, spawn};
 
 /// Signals that a foreground process gets instead of us.
@@ -29,19 +30,20 @@ const TERMINAL: u64 = 3;
 
 /// Waits for the child's end, passing signals on to it, and relaying its terminal where it has one.
 pub fn wait(process: BorrowedFd<'_>, terminal: Option<OwnedFd>) -> Result<Ended, Failure> {
-    let signals = poll::take_signals(&PASSED_ON)?;
+    let signals = SignalFd::catch(&PASSED_ON)?;
     let stdin = io::stdin();
     let raw = match &terminal {
         Some(_) if stdin.is_terminal() => Some(pty::Raw::enter(stdin.as_fd())?),
         _ => None,
     };
-    let poller = Poller::new()?;
-    poller.add(process, PROCESS, true, false)?;
-    poller.add(signals.as_fd(), SIGNALS, true, false)?;
+    let epoll = Epoll::new()?;
+    let mut events = Events::with_room(32);
+    epoll.add(process, PROCESS, Interest::READ)?;
+    epoll.add(signals.as_fd(), SIGNALS, Interest::READ)?;
     if let Some(terminal) = &terminal {
-        poller.add(terminal.as_fd(), TERMINAL, true, false)?;
+        epoll.add(terminal.as_fd(), TERMINAL, Interest::READ)?;
         // A regular file cannot be waited on: it is read at once instead.
-        if poller.add(stdin.as_fd(), INPUT, true, false).is_err() {
+        if epoll.add(stdin.as_fd(), INPUT, Interest::READ).is_err() {
             copy(stdin.as_fd(), terminal.as_fd())?;
         }
         copy_size(terminal.as_fd());
@@ -50,22 +52,23 @@ pub fn wait(process: BorrowedFd<'_>, terminal: Option<OwnedFd>) -> Result<Ended,
     let mut ended = None;
     while ended.is_none() || open {
         let mut ready = Vec::new();
-        poller.wait(None, |key, _| ready.push(key))?;
+        epoll.wait(&mut events, None)?;
+        ready.extend(events.iter().map(|(key, _)| key));
         for key in ready {
             match (key, &terminal) {
                 (PROCESS, _) => {
                     ended = pidfd::ended(process)?;
-                    poller.remove(process)?;
+                    epoll.remove(process)?;
                 }
-                (SIGNALS, terminal) => pass_signals(signals.as_fd(), process, terminal.as_ref())?,
+                (SIGNALS, terminal) => pass_signals(&signals, process, terminal.as_ref())?,
                 (INPUT, Some(terminal)) => {
                     let more = copy(stdin.as_fd(), terminal.as_fd())?;
-                    more.then_some(()).map_or_else(|| poller.remove(stdin.as_fd()), Ok)?;
+                    more.then_some(()).map_or_else(|| epoll.remove(stdin.as_fd()), Ok)?;
                 }
                 (TERMINAL, Some(terminal)) => {
                     // The last user of the other end is gone: EIO.
                     open = copy(terminal.as_fd(), io::stdout().as_fd()).unwrap_or(false);
-                    open.then_some(()).map_or_else(|| poller.remove(terminal.as_fd()), Ok)?;
+                    open.then_some(()).map_or_else(|| epoll.remove(terminal.as_fd()), Ok)?;
                 }
                 _ => {}
             }
@@ -76,11 +79,11 @@ pub fn wait(process: BorrowedFd<'_>, terminal: Option<OwnedFd>) -> Result<Ended,
 }
 
 fn pass_signals(
-    signals: BorrowedFd<'_>,
+    signals: &SignalFd,
     process: BorrowedFd<'_>,
     terminal: Option<&OwnedFd>,
 ) -> Result<(), Failure> {
-    while let Some(signal) = poll::next_signal(signals)? {
+    while let Some(signal) = signals.take()? {
         match terminal {
             Some(terminal) if signal == libc::SIGWINCH => copy_size(terminal.as_fd()),
             // It may have ended meanwhile.

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use box_kit::{Exit, Failure, Outcome};
-use box_sys::{poll, spawn};
+use box_sys::{signal_fd, spawn};
 
 /// What is passed on, and the end of children. What the kernel sends for a fault of our own stays.
 fn taken() -> Vec<i32> {
@@ -33,7 +33,7 @@ pub fn run(command: &[OsString]) -> Outcome {
         return Err(Failure::misuse("names no program"));
     };
     let signals = taken();
-    poll::block_signals(&signals)?;
+    signal_fd::block(&signals)?;
     let mut start = Command::new(program);
     start.args(args);
     // A group of its own, so that the terminal's signals reach it once.
@@ -43,7 +43,7 @@ pub fn run(command: &[OsString]) -> Outcome {
     let child = child.id() as i32;
     box_sys::pty::set_foreground(child);
     loop {
-        let signal = poll::wait_signal(&signals)?;
+        let signal = signal_fd::wait(&signals)?;
         if signal != libc::SIGCHLD {
             // It may have ended meanwhile.
             let _ = spawn::kill_child(child, signal);

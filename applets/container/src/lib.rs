@@ -27,6 +27,7 @@
 //! `docs/container.md`.
 
 pub mod cli;
+pub mod doctor;
 
 mod cgroup;
 mod engine;

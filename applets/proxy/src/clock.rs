@@ -2,6 +2,8 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use box_kit::calendar;
+
 /// A day of the Gregorian calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Date {
@@ -19,30 +21,15 @@ impl Date {
         Date::of_days((seconds() / 86_400) as i64)
     }
 
-    /// The day that is `days` after 1970-01-01 (Howard Hinnant's `civil_from_days`).
+    /// The day that is `days` after 1970-01-01.
     pub fn of_days(days: i64) -> Date {
-        let z = days + 719_468;
-        let era = z.div_euclid(146_097);
-        let of_era = z.rem_euclid(146_097);
-        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * of_year + 2) / 153;
-        let day = (of_year - (153 * shifted + 2) / 5 + 1) as u8;
-        let month = (if shifted < 10 { shifted + 3 } else { shifted - 9 }) as u8;
-        let year = (year_of_era + era * 400 + i64::from(month <= 2)) as i32;
-        Date { year, month, day }
+        let (year, month, day) = calendar::civil(days);
+        Date { year: year as i32, month: month as u8, day: day as u8 }
     }
 
     /// Days since 1970-01-01.
     pub fn days(self) -> i64 {
-        let year = i64::from(self.year) - i64::from(self.month <= 2);
-        let era = year.div_euclid(400);
-        let year_of_era = year.rem_euclid(400);
-        let month = i64::from(self.month);
-        let shifted = if month > 2 { month - 3 } else { month + 9 };
-        let of_year = (153 * shifted + 2) / 5 + i64::from(self.day) - 1;
-        let of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + of_year;
-        era * 146_097 + of_era - 719_468
+        calendar::days(i64::from(self.year), i64::from(self.month), i64::from(self.day))
     }
 
     /// So many days later.

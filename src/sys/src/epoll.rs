@@ -18,6 +18,12 @@ impl Interest {
     /// Nothing: only errors and hang-ups are told.
     pub const NONE: Interest = Interest(0);
 
+    /// Of what is asked for.
+    pub fn of(read: bool, write: bool) -> Interest {
+        let part = |on: bool, part: Interest| if on { part } else { Interest::NONE };
+        part(read, Interest::READ).and(part(write, Interest::WRITE))
+    }
+
     /// Both.
     pub fn and(self, other: Interest) -> Interest {
         Interest(self.0 | other.0)

@@ -1,4 +1,5 @@
-//! Files beyond `std`: byte-range locks of an open file description, and vectored I/O at an offset.
+//! Files beyond `std`: byte-range locks of an open file description, vectored I/O at an offset, and
+//! reads that do not wait.
 //!
 //! The locks are `F_OFD_*` (Linux 3.15): they exclude the classic `F_SETLK` locks of other
 //! programs, but belong to the open file description. A classic lock belongs to the process, and is
@@ -134,6 +135,19 @@ pub fn allocate(fd: BorrowedFd<'_>, bytes: u64) -> io::Result<()> {
 /// Lets a call that a signal cut short be made again.
 fn interrupted(error: io::Error) -> io::Result<()> {
     if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
+}
+
+/// Makes reads and writes return `EAGAIN` instead of waiting, or wait again.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn set_nonblocking(file: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    // SAFETY: the requests take numbers only.
+    unsafe {
+        let flags = check(libc::fcntl(file.as_raw_fd(), libc::F_GETFL))?;
+        let flags = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
+        check(libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags)).map(drop)
+    }
 }
 
 /// A file in memory alone, without a name elsewhere.

@@ -1,5 +1,5 @@
 //! Ctrl-C as a fact to be asked for: an interactive program that has something to stop (a stream of
-//! messages) goes on living.
+//! messages, a query) goes on living.
 //!
 //! The handler only sets a flag and is installed without `SA_RESTART`, so that a blocking call
 //! returns `Interrupted` and its caller looks at the flag.
@@ -39,6 +39,11 @@ fn set(handler: libc::sighandler_t) -> io::Result<()> {
     // async-signal-safe.
     check(unsafe { libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut()) })
         .map(drop)
+}
+
+/// The flag itself, for work that looks at it now and then and forgets it when it starts anew.
+pub fn flag() -> &'static AtomicBool {
+    &INTERRUPTED
 }
 
 /// Whether SIGINT came since the last question.

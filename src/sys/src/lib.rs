@@ -22,17 +22,18 @@ pub mod packet;
 pub mod pass;
 pub mod pidfd;
 pub mod poll;
-pub mod poll_fds;
 pub mod process;
 pub mod pty;
 pub mod random;
 pub mod resolve;
 pub mod rtnetlink;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod shared_map;
 pub mod signal;
+pub mod signal_fd;
 pub mod spawn;
 pub mod splice;
-pub mod stop_signal;
 pub mod terminal;
 pub mod timer;
 

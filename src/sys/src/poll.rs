@@ -1,207 +1,76 @@
-//! Waiting for many things in one thread: epoll(7), signalfd(2), timerfd_create(2), eventfd(2).
+//! Waiting for one of a few descriptors (poll(2)): a client that reads a socket and a terminal.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use crate::check;
 
-/// What is waited for, or has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
-    /// Something can be read, or the end has come.
-    pub read: bool,
-    /// Something can be written.
-    pub write: bool,
-    /// The other side is gone.
-    pub hangup: bool,
-}
-
-/// A set of descriptors that are waited on together (level-triggered).
+/// A descriptor and what it is waited for.
 #[derive(Debug)]
-pub struct Poller {
-    epoll: OwnedFd,
+pub struct Wanted<'fd> {
+    fd: BorrowedFd<'fd>,
+    events: i16,
+    found: i16,
 }
 
-impl Poller {
-    /// An empty set.
-    ///
-    /// # Errors
-    /// The kernel's refusal.
-    pub fn new() -> io::Result<Poller> {
-        // SAFETY: no memory is passed.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the kernel has just returned a new descriptor that nobody else owns.
-        Ok(Poller { epoll: unsafe { OwnedFd::from_raw_fd(fd) } })
+impl<'fd> Wanted<'fd> {
+    /// Waits for bytes or the end.
+    pub fn read(fd: BorrowedFd<'fd>) -> Wanted<'fd> {
+        Wanted { fd, events: libc::POLLIN, found: 0 }
     }
 
-    /// Adds `file`, to be named `key` when it is ready.
-    ///
-    /// # Errors
-    /// `EPERM` for a regular file, which is always ready.
-    pub fn add(&self, file: BorrowedFd<'_>, key: u64, read: bool, write: bool) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_ADD, file, key, read, write)
+    /// Waits for room to write, and for bytes too.
+    pub fn read_and_write(fd: BorrowedFd<'fd>) -> Wanted<'fd> {
+        Wanted { fd, events: libc::POLLIN | libc::POLLOUT, found: 0 }
     }
 
-    /// Changes what `file` is waited on for.
-    ///
-    /// # Errors
-    /// It is not in the set.
-    pub fn change(
-        &self,
-        file: BorrowedFd<'_>,
-        key: u64,
-        read: bool,
-        write: bool,
-    ) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_MOD, file, key, read, write)
+    /// Whether reading will not block.
+    pub fn is_readable(&self) -> bool {
+        self.found & (libc::POLLIN | libc::POLLHUP | libc::POLLERR) != 0
     }
 
-    /// Takes `file` out of the set.
-    ///
-    /// # Errors
-    /// It is not in the set.
-    pub fn remove(&self, file: BorrowedFd<'_>) -> io::Result<()> {
-        self.control(libc::EPOLL_CTL_DEL, file, 0, false, false)
-    }
-
-    fn control(
-        &self,
-        operation: libc::c_int,
-        file: BorrowedFd<'_>,
-        key: u64,
-        read: bool,
-        write: bool,
-    ) -> io::Result<()> {
-        let mut events = 0;
-        if read {
-            events |= libc::EPOLLIN as u32;
-        }
-        if write {
-            events |= libc::EPOLLOUT as u32;
-        }
-        let mut event = libc::epoll_event { events, u64: key };
-        // SAFETY: `event` is readable for the length of the call.
-        check(unsafe {
-            libc::epoll_ctl(self.epoll.as_raw_fd(), operation, file.as_raw_fd(), &raw mut event)
-        })
-        .map(drop)
-    }
-
-    /// Waits until something is ready or the time is over, and calls `each` with key and readiness.
-    ///
-    /// # Errors
-    /// The kernel's refusal. An interruption by a signal is no error: nothing is ready then.
-    pub fn wait(
-        &self,
-        timeout: Option<Duration>,
-        mut each: impl FnMut(u64, Ready),
-    ) -> io::Result<()> {
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 32];
-        let timeout_ms = timeout.map_or(-1, |timeout| {
-            i32::try_from(timeout.as_millis().saturating_add(1)).unwrap_or(i32::MAX)
-        });
-        // SAFETY: the array is writable for its length.
-        let count = check(unsafe {
-            libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), 32, timeout_ms)
-        });
-        let count = match count {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
-            count => count? as usize,
-        };
-        for event in events.iter().take(count) {
-            let bits = event.events;
-            let has = |bit: libc::c_int| bits & bit as u32 != 0;
-            let hangup = has(libc::EPOLLHUP) || has(libc::EPOLLERR);
-            let read = has(libc::EPOLLIN) || hangup;
-            each(event.u64, Ready { read, write: has(libc::EPOLLOUT), hangup });
-        }
-        Ok(())
+    /// Whether writing will not block.
+    pub fn is_writable(&self) -> bool {
+        self.found & (libc::POLLOUT | libc::POLLHUP | libc::POLLERR) != 0
     }
 }
 
-fn set_of(signals: &[i32]) -> libc::sigset_t {
-    // SAFETY: plain data, initialised by sigemptyset; sigaddset refuses a number out of range.
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        for signal in signals {
-            libc::sigaddset(&raw mut set, *signal);
-        }
-        set
-    }
-}
-
-/// Blocks these signals and returns a descriptor from which they can be read.
+/// Waits until one of `wanted` is ready, at most `timeout` (for ever without one). Returns how
+/// many are.
 ///
 /// # Errors
-/// The kernel's refusal.
-pub fn take_signals(signals: &[i32]) -> io::Result<OwnedFd> {
-    let set = set_of(signals);
-    // SAFETY: the set is readable for the length of the calls; the old mask is not asked for.
-    unsafe {
-        check(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()))?;
-        let fd = check(libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))?;
-        // The kernel has just returned a new descriptor that nobody else owns.
-        Ok(OwnedFd::from_raw_fd(fd))
+/// `Interrupted` when a signal came.
+pub fn wait(wanted: &mut [Wanted<'_>], timeout: Option<Duration>) -> io::Result<usize> {
+    let mut list: Vec<libc::pollfd> = wanted
+        .iter()
+        .map(|want| libc::pollfd { fd: want.fd.as_raw_fd(), events: want.events, revents: 0 })
+        .collect();
+    let ms =
+        timeout.map_or(-1, |t| i32::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX));
+    // SAFETY: pointer and length are of the one live vector; all descriptors are borrowed for the
+    // length of the call.
+    let ready = check(unsafe { libc::poll(list.as_mut_ptr(), list.len() as libc::nfds_t, ms) })?;
+    for (want, got) in wanted.iter_mut().zip(&list) {
+        want.found = got.revents;
     }
+    Ok(ready as usize)
 }
 
-/// The next signal of [`take_signals`], `None` when none is pending.
-///
-/// # Errors
-/// The kernel's refusal.
-pub fn next_signal(signals: BorrowedFd<'_>) -> io::Result<Option<i32>> {
-    // SAFETY: the structure is plain data, for which zero bytes are a value.
-    let mut info: libc::signalfd_siginfo = unsafe { std::mem::zeroed() };
-    let length = size_of::<libc::signalfd_siginfo>();
-    // SAFETY: the structure is writable for its length.
-    let got = unsafe { libc::read(signals.as_raw_fd(), (&raw mut info).cast(), length) };
-    if got == -1 {
-        let error = io::Error::last_os_error();
-        return match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(None),
-            _ => Err(error),
-        };
-    }
-    Ok(Some(info.ssi_signo as i32))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::os::fd::AsFd;
 
-/// Makes reads and writes return `EAGAIN` instead of waiting, or wait again.
-///
-/// # Errors
-/// The kernel's refusal.
-pub fn set_nonblocking(file: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
-    // SAFETY: the requests take numbers only.
-    unsafe {
-        let flags = check(libc::fcntl(file.as_raw_fd(), libc::F_GETFL))?;
-        let flags = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
-        check(libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags)).map(drop)
+    #[test]
+    fn a_pipe_is_readable_once_something_is_in_it() {
+        let (read, mut write) = io::pipe().unwrap();
+        let mut wanted = [Wanted::read(read.as_fd())];
+        assert_eq!(wait(&mut wanted, Some(Duration::ZERO)).unwrap(), 0);
+        assert!(!wanted[0].is_readable());
+        write.write_all(b"x").unwrap();
+        assert_eq!(wait(&mut wanted, None).unwrap(), 1);
+        assert!(wanted[0].is_readable());
     }
-}
-
-/// Waits for the next of these signals, which are blocked ([`block_signals`]).
-///
-/// # Errors
-/// None that the kernel documents.
-pub fn wait_signal(signals: &[i32]) -> io::Result<i32> {
-    let set = set_of(signals);
-    loop {
-        // SAFETY: the set is readable; the details are not asked for.
-        match check(unsafe { libc::sigwaitinfo(&raw const set, std::ptr::null_mut()) }) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => return outcome,
-        }
-    }
-}
-
-/// Blocks these signals in the calling thread, so that [`wait_signal`] takes them.
-///
-/// # Errors
-/// None that the kernel documents.
-pub fn block_signals(signals: &[i32]) -> io::Result<()> {
-    let set = set_of(signals);
-    // SAFETY: the set is readable; the old mask is not asked for.
-    check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) })
-        .map(drop)
 }

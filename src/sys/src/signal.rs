@@ -1,7 +1,6 @@
 //! Signal dispositions.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::check;
 
@@ -35,22 +34,4 @@ pub fn die_of(signal: i32) {
         libc::signal(signal, libc::SIG_DFL);
         libc::raise(signal);
     }
-}
-
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-extern "C" fn note_interrupt(_: libc::c_int) {
-    INTERRUPTED.store(true, Ordering::Relaxed);
-}
-
-/// From now on SIGINT sets the flag that is given back instead of ending the process.
-///
-/// # Errors
-/// None that the kernel documents for a valid signal number.
-pub fn note_interrupts() -> io::Result<&'static AtomicBool> {
-    let handler = note_interrupt as extern "C" fn(libc::c_int);
-    // SAFETY: the handler stores to an atomic, which is async-signal-safe.
-    let previous = unsafe { libc::signal(libc::SIGINT, handler as libc::sighandler_t) };
-    check(if previous == libc::SIG_ERR { -1 } else { 0 })?;
-    Ok(&INTERRUPTED)
 }

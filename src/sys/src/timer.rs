@@ -56,15 +56,15 @@ impl AsFd for Timer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::poll_fds::{self, Wanted};
+    use crate::poll::{self, Wanted};
 
     #[test]
     fn it_runs_out_once_and_setting_it_silences_it() {
         let timer = Timer::new().unwrap();
         timer.set(Duration::from_micros(50)).unwrap();
-        assert_eq!(poll_fds::wait(&mut [Wanted::read(timer.as_fd())], None).unwrap(), 1);
+        assert_eq!(poll::wait(&mut [Wanted::read(timer.as_fd())], None).unwrap(), 1);
         timer.set(Duration::from_secs(1000)).unwrap();
         let at_once = Some(Duration::ZERO);
-        assert_eq!(poll_fds::wait(&mut [Wanted::read(timer.as_fd())], at_once).unwrap(), 0);
+        assert_eq!(poll::wait(&mut [Wanted::read(timer.as_fd())], at_once).unwrap(), 0);
     }
 }

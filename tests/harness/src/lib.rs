@@ -12,6 +12,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+pub use nix::sys::signal::Signal;
+
 /// The binary under test.
 #[derive(Clone, Debug)]
 pub struct Bin {
@@ -178,12 +180,21 @@ pub fn shared(path: &str) -> Option<PathBuf> {
 /// # Panics
 /// With `CI=true` and not root.
 pub fn root() -> bool {
-    let ran = Command::new("id").arg("-u").output();
-    let is_root = ran.is_ok_and(|output| output.stdout.starts_with(b"0\n"));
+    let is_root = nix::unistd::geteuid().is_root();
     if !is_root {
         skip("needs root");
     }
     is_root
+}
+
+/// Sends a signal to the process `pid`, which the test has started and not yet waited for.
+///
+/// # Panics
+/// When there is no such process.
+#[track_caller]
+pub fn signal(pid: u32, signal: Signal) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(pid).expect("a process id"));
+    nix::sys::signal::kill(pid, signal).expect("the process is there");
 }
 
 /// A TCP port of the loopback that was free a moment ago.

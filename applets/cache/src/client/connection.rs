@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use box_kit::exit::kernel_words;
-use box_sys::poll_fds::{self, Wanted};
+use box_sys::poll::{self, Wanted};
 use box_sys::{interrupt, resolve};
 use box_wire::resp::{Reply, push_request};
 use box_wire::resp_reply::{Broken, ReplyDecoder};
@@ -172,7 +172,7 @@ impl Connection {
             if let Some(reply) = self.decoder.next_reply().map_err(Lost::Broken)? {
                 return Ok(Some(reply));
             }
-            let ready = poll_fds::wait(&mut [Wanted::read(self.as_fd())], Some(patience));
+            let ready = poll::wait(&mut [Wanted::read(self.as_fd())], Some(patience));
             if ready.map_err(Lost::Io)? == 0 {
                 return Ok(None);
             }

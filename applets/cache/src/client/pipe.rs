@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use box_kit::{Exit, Failure};
-use box_sys::poll_fds::{self, Wanted};
+use box_sys::poll::{self, Wanted};
 use box_sys::random;
 use box_wire::resp::{Reply, push_request};
 
@@ -148,7 +148,7 @@ fn wait(connection: &Connection, outgoing: &Outgoing) -> Result<bool, Stop> {
     } else {
         vec![Wanted::read_and_write(connection.as_fd())]
     };
-    match poll_fds::wait(&mut wanted, Some(TICK)) {
+    match poll::wait(&mut wanted, Some(TICK)) {
         Ok(ready) => Ok(ready > 0),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
         Err(error) => Err(Failure::from(error).into()),

@@ -4,13 +4,23 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use box_kit::calendar::civil;
+use box_kit::zone::Zone;
 
 /// Where lines go.
 pub struct Logger {
-    file: Mutex<Option<File>>,
+    sink: Mutex<Sink>,
     /// Lines below this level are not written.
     level: u8,
+}
+
+struct Sink {
+    /// Standard output without one.
+    file: Option<File>,
+    /// Lines carry local time, as the incumbents' do.
+    zone: Zone,
 }
 
 const MONTHS: [&str; 12] =
@@ -33,7 +43,7 @@ impl Logger {
             "warning" => 3,
             _ => 4,
         };
-        Ok(Logger { file: Mutex::new(file), level })
+        Ok(Logger { sink: Mutex::new(Sink { file, zone: Zone::local() }), level })
     }
 
     fn line(&self, level: u8, text: &str) {
@@ -41,13 +51,25 @@ impl Logger {
             return;
         }
         let mark = [".", "-", "*", "#"][usize::from(level.min(3))];
-        let line = format!("{}:M {} {mark} {text}\n", std::process::id(), stamp());
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let stamp = stamp(now, &sink.zone);
+        let line = format!("{}:M {stamp} {mark} {text}\n", std::process::id());
         // A log that cannot be written must not stop the server.
-        let _ = match &mut *file {
+        let _ = match &mut sink.file {
             Some(file) => file.write_all(line.as_bytes()),
             None => std::io::stdout().write_all(line.as_bytes()),
         };
+    }
+
+    /// What helps with finding a fault.
+    pub fn debug(&self, text: &str) {
+        self.line(0, text);
+    }
+
+    /// What may be of interest.
+    pub fn verbose(&self, text: &str) {
+        self.line(1, text);
     }
 
     /// What an operator wants to know.
@@ -61,33 +83,20 @@ impl Logger {
     }
 }
 
-/// `24 Nov 2026 13:12:45.123`, in UTC.
-fn stamp() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, seconds) = (now.as_secs() / 86_400, now.as_secs() % 86_400);
-    let (year, month, day) = date(days as i64);
+/// `24 Nov 2026 13:12:45.123` of a time since 1970.
+fn stamp(now: Duration, zone: &Zone) -> String {
+    let second = now.as_secs() as i64;
+    let second = second + i64::from(zone.offset(second));
+    let (year, month, day) = civil(second.div_euclid(86_400));
+    let of_day = second.rem_euclid(86_400);
     format!(
         "{day:02} {} {year} {:02}:{:02}:{:02}.{:03}",
-        MONTHS[month],
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60,
+        MONTHS[month as usize - 1],
+        of_day / 3600,
+        of_day / 60 % 60,
+        of_day % 60,
         now.subsec_millis()
     )
-}
-
-/// Year, month from 0 and day of a number of days since 1970, in the Gregorian calendar.
-fn date(days: i64) -> (i64, usize, i64) {
-    // Counted from 1 March 0000, so that the leap day is the last of its year.
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let of_era = days.rem_euclid(146_097);
-    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year + year / 4 - year / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 2 } else { month - 10 };
-    (year + era * 400 + i64::from(month < 2), month as usize, day)
 }
 
 #[cfg(test)]
@@ -95,10 +104,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_dates() {
-        assert_eq!(date(0), (1970, 0, 1));
-        assert_eq!(date(59), (1970, 2, 1));
-        assert_eq!(date(11_016), (2000, 1, 29));
-        assert_eq!(date(20_781), (2026, 10, 24));
+    fn a_stamp_is_the_local_date() {
+        let noon = Duration::from_millis(1_711_800_005_042);
+        assert_eq!(stamp(noon, &Zone::utc()), "30 Mar 2024 12:00:05.042");
+        assert_eq!(stamp(noon, &Zone::named("EST5")), "30 Mar 2024 07:00:05.042");
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 
 use box_kit::exit::kernel_words;
-use box_sys::stop_signal::Stop;
 
 use super::Server;
 use super::mailbox::Message;
@@ -18,7 +17,7 @@ impl Server {
         let config = self.config();
         let (cut, dirty) = {
             let mut view = self.keyspace.lock_all();
-            (rdb::cut(self.databases, &config, view.shards(), false), self.dirty())
+            (rdb::cut(self, &config, view.shards(), false), self.dirty())
         };
         self.logger.notice("Background saving started");
         let work = move || {
@@ -89,7 +88,7 @@ impl Server {
         let (cut, first) = {
             let mut view = self.keyspace.lock_all();
             let first = self.log.rotate()?;
-            (rdb::cut(self.databases, &config, view.shards(), true), first)
+            (rdb::cut(self, &config, view.shards(), true), first)
         };
         let (base, path) = self.log.next_base();
         rdb::write_cut(self, &cut, &path, config.is_on("rdbchecksum"))?;
@@ -101,10 +100,10 @@ impl Server {
     }
 
     /// Ends as a signal asks.
-    pub fn shut_down_by(&'static self, signal: Stop) {
+    pub fn shut_down_by(&'static self, signal: i32) {
         let (name, parameter) = match signal {
-            Stop::Terminate => ("SIGTERM", "shutdown-on-sigterm"),
-            Stop::Interrupt => ("SIGINT", "shutdown-on-sigint"),
+            box_sys::signal_fd::SIGTERM => ("SIGTERM", "shutdown-on-sigterm"),
+            _ => ("SIGINT", "shutdown-on-sigint"),
         };
         self.logger.warning(&format!("Received {name} scheduling shutdown..."));
         let config = self.config();

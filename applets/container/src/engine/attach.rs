@@ -4,8 +4,9 @@ use std::io::{self, IsTerminal};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use box_kit::Failure;
-use box_sys::poll::{self, Poller};
+use box_sys::epoll::{Epoll, Events, Interest};
 use box_sys::signal::{self, SigPipe};
+use box_sys::signal_fd::SignalFd;
 use box_sys::{pty, spawn};
 
 use crate::foreground::PASSED_ON;
@@ -129,22 +130,24 @@ pub fn attach(socket: OwnedFd, options: &Options) -> Result<Attached, Failure> {
 
 impl Attachment<'_> {
     fn relay(&mut self) -> Result<Attached, Failure> {
-        let poller = Poller::new()?;
-        poller.add(self.socket.as_fd(), SOCKET, true, false)?;
+        let epoll = Epoll::new()?;
+        let mut events = Events::with_room(32);
+        epoll.add(self.socket.as_fd(), SOCKET, Interest::READ)?;
         let wanted: &[i32] = if self.options.pass_signals { &PASSED_ON } else { &[libc::SIGWINCH] };
-        let signals = poll::take_signals(wanted)?;
-        poller.add(signals.as_fd(), SIGNALS, true, false)?;
+        let signals = SignalFd::catch(wanted)?;
+        epoll.add(signals.as_fd(), SIGNALS, Interest::READ)?;
         self.send_size()?;
         let stdin = io::stdin();
         let mut always_ready = false;
         if self.options.input {
             // A regular file cannot be waited on: it can always be read.
-            always_ready = poller.add(stdin.as_fd(), INPUT, true, false).is_err();
+            always_ready = epoll.add(stdin.as_fd(), INPUT, Interest::READ).is_err();
         }
         loop {
             let mut ready = Vec::new();
             let timeout = always_ready.then_some(std::time::Duration::ZERO);
-            poller.wait(timeout, |key, _| ready.push(key))?;
+            epoll.wait(&mut events, timeout)?;
+            ready.extend(events.iter().map(|(key, _)| key));
             if always_ready {
                 ready.push(INPUT);
             }
@@ -160,13 +163,13 @@ impl Attachment<'_> {
                         Typed::Detach => return Ok(Attached::Detached),
                         Typed::End => {
                             if !always_ready {
-                                poller.remove(stdin.as_fd())?;
+                                epoll.remove(stdin.as_fd())?;
                             }
                             always_ready = false;
                         }
                     },
                     _ => {
-                        while let Some(signal) = poll::next_signal(signals.as_fd())? {
+                        while let Some(signal) = signals.take()? {
                             if signal == libc::SIGWINCH {
                                 self.send_size()?;
                             } else {

@@ -9,8 +9,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
+use box_sys::epoll::{Epoll, Events, Interest};
+use box_sys::file;
 use box_sys::pidfd::{self, Ended};
-use box_sys::poll::{self, Poller};
+use box_sys::signal_fd::SignalFd;
 use box_sys::{pty, spawn};
 
 use super::Running;
@@ -44,7 +46,7 @@ struct Client {
     sent: usize,
     gone: bool,
     /// What it is waited on for.
-    interest: (bool, bool),
+    interest: Interest,
 }
 
 impl Client {
@@ -122,7 +124,7 @@ impl Server {
             pending: Vec::new(),
             sent: 0,
             gone: false,
-            interest: (false, false),
+            interest: Interest::NONE,
         });
     }
 
@@ -140,26 +142,27 @@ impl Server {
     }
 
     fn serve(&mut self, mut running: Running) -> io::Result<Ended> {
-        let poller = Poller::new()?;
+        let epoll = Epoll::new()?;
+        let mut events = Events::with_room(32);
         // A monitor that is asked to end passes it on; it ends with its container.
-        let signals = poll::take_signals(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP])?;
-        poller.add(signals.as_fd(), SIGNALS, true, false)?;
-        poller.add(running.child.process.as_fd(), PROCESS, true, false)?;
-        poller.add(self.listener.as_fd(), LISTENER, true, false)?;
+        let signals = SignalFd::catch(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP])?;
+        epoll.add(signals.as_fd(), SIGNALS, Interest::READ)?;
+        epoll.add(running.child.process.as_fd(), PROCESS, Interest::READ)?;
+        epoll.add(self.listener.as_fd(), LISTENER, Interest::READ)?;
         let mut streams = [running.output.take(), running.error.take()];
         for (stream, key) in streams.iter().zip([OUTPUT, ERROR]) {
             if let Some(stream) = stream {
-                poll::set_nonblocking(stream.as_fd(), true)?;
-                poller.add(stream.as_fd(), key, true, false)?;
+                file::set_nonblocking(stream.as_fd(), true)?;
+                epoll.add(stream.as_fd(), key, Interest::READ)?;
             }
         }
         if let Some(input) = &running.input {
-            poll::set_nonblocking(input.as_fd(), true)?;
-            poller.add(input.as_fd(), INPUT, false, false)?;
+            file::set_nonblocking(input.as_fd(), true)?;
+            epoll.add(input.as_fd(), INPUT, Interest::NONE)?;
         }
         for client in &mut self.clients {
-            client.interest = (true, false);
-            poller.add(client.socket.as_fd(), client.number, true, false)?;
+            client.interest = Interest::READ;
+            epoll.add(client.socket.as_fd(), client.number, Interest::READ)?;
         }
         let mut reading = true;
         let mut ended: Option<Ended> = None;
@@ -171,17 +174,18 @@ impl Server {
                 break;
             }
             let mut ready = Vec::new();
-            poller.wait(timeout, |key, _| ready.push(key))?;
+            epoll.wait(&mut events, timeout)?;
+            ready.extend(events.iter().map(|(key, _)| key));
             for key in ready {
                 match key {
                     PROCESS => {
                         ended = pidfd::ended(running.child.process.as_fd())?;
-                        poller.remove(running.child.process.as_fd())?;
+                        epoll.remove(running.child.process.as_fd())?;
                         deadline = Some(Instant::now() + DRAIN_MAX);
                     }
-                    LISTENER => self.accept(&poller)?,
+                    LISTENER => self.accept(&epoll)?,
                     SIGNALS => {
-                        while let Some(signal) = poll::next_signal(signals.as_fd())? {
+                        while let Some(signal) = signals.take()? {
                             let _ = pidfd::send_signal(running.child.process.as_fd(), signal);
                         }
                     }
@@ -195,15 +199,15 @@ impl Server {
                         if !alive
                             && let Some(stream) = streams.get_mut(place).and_then(Option::take)
                         {
-                            poller.remove(stream.as_fd())?;
+                            epoll.remove(stream.as_fd())?;
                         }
                     }
                     INPUT => {}
                     number => self.hear(number, &running),
                 }
             }
-            self.feed(&poller, &mut running)?;
-            self.settle(&poller, &streams, &mut reading)?;
+            self.feed(&epoll, &mut running)?;
+            self.settle(&epoll, &streams, &mut reading)?;
         }
         match ended {
             Some(ended) => Ok(ended),
@@ -211,13 +215,13 @@ impl Server {
         }
     }
 
-    fn accept(&mut self, poller: &Poller) -> io::Result<()> {
+    fn accept(&mut self, epoll: &Epoll) -> io::Result<()> {
         while let Ok((socket, _)) = self.listener.accept() {
             let before = self.clients.len();
             self.take(socket);
             if let Some(client) = self.clients.get_mut(before) {
-                client.interest = (true, false);
-                poller.add(client.socket.as_fd(), client.number, true, false)?;
+                client.interest = Interest::READ;
+                epoll.add(client.socket.as_fd(), client.number, Interest::READ)?;
             }
         }
         Ok(())
@@ -279,7 +283,7 @@ impl Server {
     }
 
     /// Gives the container the input that it takes.
-    fn feed(&mut self, poller: &Poller, running: &mut Running) -> io::Result<()> {
+    fn feed(&mut self, epoll: &Epoll, running: &mut Running) -> io::Result<()> {
         let Some(input) = &running.input else {
             self.input.clear();
             return Ok(());
@@ -302,17 +306,17 @@ impl Server {
         }
         let ends = self.input_ends && self.input.is_empty() && !running.terminal;
         if broken || ends {
-            poller.remove(input.as_fd())?;
+            epoll.remove(input.as_fd())?;
             running.input = None;
             return Ok(());
         }
-        poller.change(input.as_fd(), INPUT, false, !self.input.is_empty())
+        epoll.modify(input.as_fd(), INPUT, Interest::of(false, !self.input.is_empty()))
     }
 
     /// Drops clients that are gone, and waits on each thing only while there is room for it.
     fn settle(
         &mut self,
-        poller: &Poller,
+        epoll: &Epoll,
         streams: &[Option<OwnedFd>; 2],
         reading: &mut bool,
     ) -> io::Result<()> {
@@ -324,9 +328,9 @@ impl Server {
         }
         let room = self.input.len() < PENDING_MAX;
         for client in &mut self.clients {
-            let interest = (room, client.backlog() > 0);
+            let interest = Interest::of(room, client.backlog() > 0);
             if interest != client.interest {
-                poller.change(client.socket.as_fd(), client.number, interest.0, interest.1)?;
+                epoll.modify(client.socket.as_fd(), client.number, interest)?;
                 client.interest = interest;
             }
         }
@@ -334,7 +338,7 @@ impl Server {
         if keeps_up != *reading {
             for (stream, key) in streams.iter().zip([OUTPUT, ERROR]) {
                 if let Some(stream) = stream {
-                    poller.change(stream.as_fd(), key, keeps_up, false)?;
+                    epoll.modify(stream.as_fd(), key, Interest::of(keeps_up, false))?;
                 }
             }
             *reading = keeps_up;

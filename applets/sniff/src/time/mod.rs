@@ -1,4 +1,3 @@
 //! Time: the zone of the viewer, and the six forms of a time stamp.
 
 pub mod stamp;
-pub mod zone;
