@@ -402,6 +402,19 @@ pub fn lock(file: impl AsFd, exclusive: bool) -> io::Result<()> {
     }
 }
 
+/// Takes the exclusive lock of [`lock`] if nobody else has it.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn try_lock(file: impl AsFd) -> io::Result<bool> {
+    // SAFETY: no memory is passed.
+    let taken = unsafe { libc::flock(file.as_fd().as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    match check(taken) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        outcome => outcome.map(|_| true),
+    }
+}
+
 /// Whether what a path leads to lies on a mount that is read-only.
 ///
 /// # Errors

@@ -16,13 +16,21 @@ use super::container::Container;
 /// Mounts it, detached.
 pub fn mount(engine: &Engine, container: &Container) -> Result<OwnedFd, Failure> {
     let config = &container.config;
-    let lower = match &config.rootfs {
-        Some(folder) if config.rootfs_writable => return plain(folder),
-        Some(folder) => vec![folder.clone()],
-        None if config.builtin => vec![crate::store::builtin::layer(&engine.store, &engine.links)?],
-        None => layers(engine, container)?,
-    };
-    overlay(&lower, &container.folder, config.auto_remove)
+    if let Some(folder) = config.rootfs.as_ref().filter(|_| config.rootfs_writable) {
+        return plain(folder);
+    }
+    overlay(&lower(engine, container)?, &container.folder, config.auto_remove)
+}
+
+/// The folders that its own lies over, topmost first.
+pub fn lower(engine: &Engine, container: &Container) -> Result<Vec<PathBuf>, Failure> {
+    match &container.config.rootfs {
+        Some(folder) => Ok(vec![folder.clone()]),
+        None if container.config.builtin => {
+            Ok(vec![crate::store::builtin::layer(&engine.store, &engine.links)?])
+        }
+        None => layers(engine, container),
+    }
 }
 
 fn layers(engine: &Engine, container: &Container) -> Result<Vec<PathBuf>, Failure> {

@@ -230,7 +230,7 @@ fn requested(mount: &MountConfig) -> Mount {
     if !mount.options.iter().any(|option| crate::oci::options::propagation(option).is_some()) {
         options.push("rprivate".into());
     }
-    options.extend(mount.options.iter().cloned());
+    options.extend(mount.options.iter().filter(|option| *option != "nocopy").cloned());
     Mount {
         destination: mount.destination.clone(),
         kind: "bind".into(),
