@@ -165,6 +165,18 @@ impl Db<'_> {
         Some(entry)
     }
 
+    /// The entry of `key`, for telling about it: counts a hit or a miss, its clock stays.
+    pub fn glance(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        let stats = self.stats;
+        if self.peek(key).is_none() {
+            stats.misses.add(1);
+            self.event(event::KEY_MISS, "keymiss", key);
+            return None;
+        }
+        stats.hits.add(1);
+        self.peek(key)
+    }
+
     /// The entry of `key`, for changing it.
     #[inline]
     pub fn write(&mut self, key: &[u8]) -> Option<&mut Entry> {
