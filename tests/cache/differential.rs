@@ -441,9 +441,7 @@ fn rounds() -> u64 {
 
 /// Every family by itself, so that its commands meet values of its type, and all together.
 fn all_families(first_seed: u64, resp3: bool) {
-    use shapes::{
-        GENERAL, HASHES, LISTS, PLACES, SETS, SKETCHES, SORTED_SETS, STREAMS, STRINGS,
-    };
+    use shapes::{GENERAL, HASHES, LISTS, PLACES, SETS, SKETCHES, SORTED_SETS, STREAMS, STRINGS};
     for (number, family) in [STREAMS, PLACES, SKETCHES].into_iter().enumerate() {
         let seed = first_seed + 10_000 * (number as u64 + 1);
         run(seed..seed + rounds(), 1500, resp3, &[family]);

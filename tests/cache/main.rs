@@ -7,6 +7,7 @@ mod client;
 mod clients;
 mod differential;
 mod persistence;
+mod replication;
 mod scripting;
 mod server;
 mod stage;

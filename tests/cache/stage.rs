@@ -17,7 +17,12 @@ pub struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn new(server: &'a Server, clients: usize) -> Stage<'a> {
-        Stage { server, clients: (0..clients).map(|_| server.client()).collect(), seen: Vec::new(), waiting: 0 }
+        Stage {
+            server,
+            clients: (0..clients).map(|_| server.client()).collect(),
+            seen: Vec::new(),
+            waiting: 0,
+        }
     }
 
     /// A client asks; its reply is noted.

@@ -9,6 +9,7 @@
 //! ```text
 //! cmd/table    the one table of commands          cmd/dispatch  a request on its way
 //! cmd/*        the commands, a data type each     cmd/db        what they do to keys
+//! repl/        replication, both ways
 //! script/      Lua: sandbox, libraries, functions
 //! store/       shards, hash table, entries        types/        lists, sets, hashes, sorted sets
 //! acl/         users and their rules
@@ -43,6 +44,7 @@ mod cmd;
 mod config;
 mod glob;
 mod persist;
+mod repl;
 mod script;
 mod server;
 mod store;

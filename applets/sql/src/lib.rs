@@ -10,7 +10,9 @@
 //! - `exec`: the loops, groups, sorts, windows. Rows are pushed from loop to loop; a row is copied
 //!   once into its slot and decoded column by column as far as somebody asks.
 //! - `dml`, `ddl`, `pragma`: what changes rows, schemas and settings.
-//! - `func`: the SQL functions. `value`, `number`: values as bytes, affinity, comparison.
+//! - `func`: the SQL functions. `value`, `number`, `decimal`: values as bytes, affinity,
+//!   comparison, numbers as text.
+//! - `json`: JSON as JSONB.
 //! - `btree`, `pager`, `vfs`, `record`, `collate`: the file.
 //!
 //! Invariants: values are bytes, never `String`; every statement is atomic by a savepoint of the
@@ -28,20 +30,24 @@ pub mod collate;
 mod compile;
 mod connection;
 mod ddl;
+mod decimal;
 mod dml;
 pub mod doctor;
 mod error;
 mod exec;
 mod func;
+mod json;
 mod lex;
 mod number;
 pub mod pager;
 mod parse;
 mod plan;
+mod plan_cache;
 mod pragma;
 pub mod record;
 mod schema;
 mod shell;
+mod sort;
 mod statement;
 mod value;
 pub mod vfs;

@@ -1,4 +1,6 @@
-//! Numbers and text: SQLite's reading of a number at the start of a text, and its `%!.15g`.
+//! Numbers and text: SQLite's reading of a number at the start of a text, and its `%f`, `%e`, `%g`.
+
+use crate::decimal::Decimal;
 
 /// What a text says as a number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,59 +88,170 @@ pub fn truncate(value: f64) -> i64 {
     value as i64
 }
 
-/// A double as SQLite prints it (`%!.15g`).
+/// A double as SQLite prints it (`%!.17g`).
 pub fn real_to_text(value: f64) -> String {
-    general(value, 15, true)
+    short_decimal(value).unwrap_or_else(|| LONGEST.show(value))
 }
 
-/// `%g` with `precision` significant digits; `point` keeps a decimal point and a digit behind it.
-pub fn general(value: f64, precision: usize, point: bool) -> String {
-    if value.is_nan() {
-        return String::new();
+/// `%!.17g`
+const LONGEST: Style = Style {
+    kind: Kind::General,
+    precision: 17,
+    bang: true,
+    alternate: false,
+    commas: false,
+    upper: false,
+    huge: false,
+};
+
+/// The text of a double that is the nearest one to a decimal of up to four places and less than 15
+/// digits (prices, measures): 17 digits are cut to such a decimal, so it need not be searched for.
+fn short_decimal(value: f64) -> Option<String> {
+    let scaled = (value * 1e4).round();
+    if scaled.abs() >= 1e14 || scaled / 1e4 != value || scaled == 0.0 {
+        return None;
     }
-    if value.is_infinite() {
-        return if value > 0.0 { "Inf".into() } else { "-Inf".into() };
+    let units = scaled.abs() as u64;
+    let (whole, mut places) = (units / 10_000, units % 10_000);
+    let mut width = 4;
+    while width > 1 && places.is_multiple_of(10) {
+        places /= 10;
+        width -= 1;
     }
-    let precision = precision.max(1);
-    let scientific = format!("{value:.*e}", precision - 1);
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let negative = mantissa.starts_with('-') && value != 0.0;
-    let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    let digits = digits.trim_end_matches('0');
-    let digits = if digits.is_empty() { "0" } else { digits };
-    let mut out = String::with_capacity(24);
-    if negative {
-        out.push('-');
-    }
-    if exponent < -4 || exponent >= precision as i32 {
-        let (first, rest) = digits.split_at(1);
-        out.push_str(first);
-        if !rest.is_empty() || point {
-            out.push('.');
-            out.push_str(if rest.is_empty() { "0" } else { rest });
+    let mut buffer = [b'0'; 24];
+    let mut at = buffer.len();
+    let mut put = |mut number: u64, least: usize, end: Option<u8>| {
+        let start = at;
+        while number > 0 || start - at < least {
+            at -= 1;
+            buffer[at] = b'0' + (number % 10) as u8;
+            number /= 10;
         }
-        out.push_str(&format!("e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()));
-    } else if exponent < 0 {
-        out.push_str("0.");
-        (0..-exponent - 1).for_each(|_| out.push('0'));
-        out.push_str(digits);
-    } else {
-        let whole = exponent as usize + 1;
-        if digits.len() <= whole {
-            out.push_str(digits);
-            (digits.len()..whole).for_each(|_| out.push('0'));
-            if point {
-                out.push_str(".0");
+        if let Some(byte) = end {
+            at -= 1;
+            buffer[at] = byte;
+        }
+    };
+    put(places, width, Some(b'.'));
+    put(whole, 1, (value < 0.0).then_some(b'-'));
+    Some(String::from_utf8_lossy(&buffer[at..]).into_owned())
+}
+
+/// Which of the conversions `%f`, `%e`, `%g`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    #[default]
+    Fixed,
+    Exponential,
+    General,
+}
+
+/// How a double is written, its width and its sign for positive numbers aside.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Style {
+    pub kind: Kind,
+    pub precision: usize,
+    /// `!`: up to 20 digits, and a digit behind the point always.
+    pub bang: bool,
+    /// `#`: the point always, and no sign for what is rounded to zero.
+    pub alternate: bool,
+    pub commas: bool,
+    pub upper: bool,
+    /// Infinity is spelled as a number.
+    pub huge: bool,
+}
+
+impl Style {
+    /// The text of a double.
+    pub fn show(&self, value: f64) -> String {
+        if value.is_nan() {
+            return if self.huge { "null".into() } else { "NaN".into() };
+        }
+        if value.is_infinite() && !self.huge {
+            return if value > 0.0 { "Inf".into() } else { "-Inf".into() };
+        }
+        let mut precision = self.precision.min(100_000_000) as i32;
+        let round = match self.kind {
+            Kind::Fixed => -precision,
+            Kind::Exponential => precision + 1,
+            Kind::General => {
+                precision = precision.max(1);
+                precision
             }
-        } else {
-            let (whole, fraction) = digits.split_at(whole);
-            out.push_str(whole);
-            out.push('.');
-            out.push_str(fraction);
+        };
+        let value = if value.is_infinite() { f64::MAX.copysign(value) } else { value };
+        let decimal = Decimal::of(value, round, if self.bang { 20 } else { 16 });
+        let huge = self.huge && value.abs() == f64::MAX;
+        let decimal = if huge { Decimal::of(9.0_f64.copysign(value), 1, 16) } else { decimal };
+        let point = if huge { 1000 } else { decimal.point };
+        let mut kind = self.kind;
+        let mut trims = self.bang;
+        if kind == Kind::General {
+            precision -= 1;
+            trims = !self.alternate;
+            if point - 1 < -4 || point - 1 > precision {
+                kind = Kind::Exponential;
+            } else {
+                precision -= point - 1;
+                kind = Kind::Fixed;
+            }
+        }
+        let mut out = String::with_capacity(24);
+        if decimal.negative && !(self.alternate && decimal.is_zero()) {
+            out.push('-');
+        }
+        self.digits(
+            &decimal,
+            if kind == Kind::Exponential { 1 } else { point },
+            precision,
+            trims,
+            &mut out,
+        );
+        if kind == Kind::Exponential {
+            let exponent = point - 1;
+            out.push(if self.upper { 'E' } else { 'e' });
+            out.push(if exponent < 0 { '-' } else { '+' });
+            out.push_str(&format!("{:02}", exponent.abs()));
+        }
+        out
+    }
+
+    /// The digits with the point at `point`, `precision` of them behind it.
+    fn digits(&self, decimal: &Decimal, point: i32, precision: i32, trims: bool, out: &mut String) {
+        let mut next = 0;
+        let mut take = |out: &mut String| {
+            out.push(decimal.digit(next));
+            next += 1;
+        };
+        if point <= 0 {
+            out.push('0');
+        }
+        for left in (0..point).rev() {
+            take(out);
+            if self.commas && left > 0 && left % 3 == 0 {
+                out.push(',');
+            }
+        }
+        if precision <= 0 && !self.alternate && !self.bang {
+            return;
+        }
+        out.push('.');
+        for place in 0..precision {
+            if place < -point { out.push('0') } else { take(out) }
+        }
+        if trims {
+            out.truncate(out.trim_end_matches('0').len());
+            if out.ends_with('.') {
+                if self.bang {
+                    out.push('0');
+                } else {
+                    out.pop();
+                }
+            }
+        } else if self.bang && out.ends_with('.') {
+            out.push('0');
         }
     }
-    out
 }
 
 #[cfg(test)]
@@ -151,16 +264,29 @@ mod tests {
             (1.0, "1.0"),
             (-0.0, "0.0"),
             (0.1, "0.1"),
-            (1e15, "1.0e+15"),
+            (1e15, "1000000000000000.0"),
             (123456789012345.0, "123456789012345.0"),
             (1e-5, "1.0e-05"),
             (0.0001, "0.0001"),
             (1e300, "1.0e+300"),
             (2.5e-10, "2.5e-10"),
-            (0.1 + 0.2, "0.3"),
+            (0.1 + 0.2, "0.30000000000000004"),
         ] {
             assert_eq!(real_to_text(value), text);
         }
+    }
+
+    #[test]
+    fn short_decimals_are_what_the_long_way_gives() {
+        let mut checked = 0;
+        for n in (-3_000_000..3_000_000i64).step_by(997) {
+            for scale in [1.0, 2.0, 4.0, 10.0, 100.0, 1000.0, 10_000.0, 3.0, 1e9] {
+                let value = n as f64 / scale;
+                checked += usize::from(short_decimal(value).is_some());
+                assert_eq!(real_to_text(value), LONGEST.show(value));
+            }
+        }
+        assert!(checked > 40_000, "{checked}");
     }
 
     #[test]

@@ -41,6 +41,7 @@ fn attempt(db: &mut Db<'_>, out: &mut Out, key: &[u8], want: &Want) -> Result<bo
             db.log_instead(&[if *max { &b"ZPOPMAX"[..] } else { b"ZPOPMIN" }, key]);
         }
         Want::ZPopMany(max, count) => return zset::pop_from(db, out, key, *max, *count),
+        Want::Acks(..) => return Ok(false),
         Want::Read(read) => return Ok(super::stream_read::serve(db, out, key, read)),
     }
     Ok(true)

@@ -153,7 +153,7 @@ fn describe(ctx: &mut Ctx<'_>) {
     ctx.out.bulk(b"mode");
     ctx.out.bulk(b"standalone");
     ctx.out.bulk(b"role");
-    ctx.out.bulk(b"master");
+    ctx.out.bulk(if ctx.server.repl.is_replica() { b"replica" } else { b"master" });
     ctx.out.bulk(b"modules");
     ctx.out.array(0);
 }

@@ -59,6 +59,17 @@ pub struct News {
     pub flushed: bool,
 }
 
+/// What happens to a key whose time has come when somebody looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It is removed.
+    Removed,
+    /// It is as if it were not there; a replica waits for its master to remove it.
+    Hidden,
+    /// It is there: what a master does to it happened before.
+    Ignored,
+}
+
 /// A string's value.
 pub enum Text<'a> {
     /// The text of a number.
@@ -101,8 +112,8 @@ pub struct Db<'a> {
     pub stats: &'static Stats,
     /// Whether reading a key does not renew its clock.
     pub no_touch: bool,
-    /// Whether expired keys are removed (not on a replica, nor while the log is being loaded).
-    pub expires: bool,
+    /// What happens to keys whose time has come.
+    pub expiry: Expiry,
     /// The key looked up last, by address, with its place.
     pub last: Option<(*const u8, usize, Place)>,
 }
@@ -136,7 +147,10 @@ impl Db<'_> {
         if table.marked() > 0 {
             let expiry = table.find(place.hash, key).and_then(Entry::expiry);
             if expiry.is_some_and(|at| at <= self.now) {
-                if self.expires {
+                if self.expiry == Expiry::Ignored {
+                    return self.view.shard(place.shard).dbs[id].find_mut(place.hash, key);
+                }
+                if self.expiry == Expiry::Removed {
                     self.expire(key);
                 }
                 return None;
@@ -313,7 +327,7 @@ impl Db<'_> {
         let mut request = Vec::new();
         push_request(&mut request, [&b"DEL"[..], key].into_iter());
         // In front of what the command itself logs.
-        self.server.log.append(self.id, &request);
+        self.server.propagate(self.id, &request);
     }
 
     /// Tells that `key` has been changed: WATCH, the count of changes, an event.

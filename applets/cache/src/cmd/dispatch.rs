@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use box_wire::resp::{Args, push_request};
 
+use super::db::Expiry;
 use super::keys::{self, Scope};
 use super::reply::Out;
 use super::table::{self, Command, Found, flag};
@@ -192,10 +193,43 @@ fn check(ex: &mut Executor<'_>, session: &Session, args: Args<'_>, out: &mut Out
             return refuse(Error::fixed("OOM command not allowed when used memory > 'maxmemory'."));
         }
     }
+    if command.is(flag::WRITE) {
+        may_write_here(ex).map_err(|error| (Some(number), error))?;
+    } else if ex.server.repl.is_replica() && !command.is(flag::STALE) && is_stale(ex) {
+        return refuse(MASTER_DOWN);
+    }
     if command.is(flag::WRITE) && ex.server.refuses_writes(ex.config) {
         return refuse(misconfigured(ex.server));
     }
     Ok((number, command))
+}
+
+/// `MASTERDOWN …`
+pub const MASTER_DOWN: Error = Error::fixed(
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+);
+/// `READONLY …`
+pub const READ_ONLY: Error = Error::fixed("READONLY You can't write against a read only replica.");
+
+/// Whether this replica has lost its master and must not answer.
+fn is_stale(ex: &Executor<'_>) -> bool {
+    !ex.server.repl.link.is_up() && !ex.config.is_on("replica-serve-stale-data")
+}
+
+/// Whether clients may write to this server as far as replication goes.
+fn may_write_here(ex: &Executor<'_>) -> super::Done {
+    let repl = &ex.server.repl;
+    if repl.is_replica() {
+        if is_stale(ex) {
+            return Err(MASTER_DOWN);
+        }
+        return if ex.config.is_on("replica-read-only") { Err(READ_ONLY) } else { Ok(()) };
+    }
+    let wanted = ex.config.min_replicas;
+    if wanted > 0 && (repl.good(ex.now_ms(), ex.config.min_replicas_lag_s) as i64) < wanted {
+        return Err(Error::fixed("NOREPLICAS Not enough good replicas to write."));
+    }
+    Ok(())
 }
 
 /// The error for who writes while saving fails.
@@ -342,6 +376,9 @@ fn call(
     }
     let mut db = ex.server.db_of(view, ex.worker, session.db, now);
     db.last = last;
+    if session.is_master {
+        db.expiry = Expiry::Ignored;
+    }
     db.no_touch = session.no_touch;
     let session_now = &mut *session;
     let mut ctx = Ctx {
@@ -496,7 +533,7 @@ pub fn run_in_exec(
 }
 
 /// A user's rules may have changed since its request was queued.
-fn still_permitted(ctx: &Ctx<'_>, command: &Command, args: Args<'_>) -> super::Done {
+fn still_permitted(ctx: &Ctx<'_>, command: &'static Command, args: Args<'_>) -> super::Done {
     let Some(number) = table::number_of(command) else { return Ok(()) };
     let permitted = super::acl::permit(ctx.server, ctx.session, (number, args), "multi");
     permitted.map_err(|(denied, _)| {

@@ -97,6 +97,9 @@ fn may_run(ctx: &Ctx<'_>, call: &Call, out_of_memory: bool) -> Done {
     if call.flags & flag::NO_WRITES != 0 {
         return Ok(());
     }
+    if ctx.server.repl.is_replica() && ctx.config.is_on("replica-read-only") {
+        return Err(Error::fixed("ERR Can not run script with write flag on readonly replica"));
+    }
     if ctx.server.refuses_writes(ctx.config) {
         return Err(if ctx.server.log.has_failed() {
             Error::fixed(

@@ -2,7 +2,7 @@
 
 use box_wire::resp::Args;
 
-use super::db::event;
+use super::db::{Expiry, event};
 use super::{Ctx, Done, Error, is, parse};
 
 #[derive(Clone, Copy, Default)]
@@ -61,7 +61,7 @@ fn set(ctx: &mut Ctx<'_>, args: Args<'_>, seconds: bool, base: i64, name: &str) 
         ctx.out.int(0);
         return Ok(());
     }
-    if at <= ctx.db.now && ctx.db.expires {
+    if at <= ctx.db.now && ctx.db.expiry == Expiry::Removed {
         ctx.db.remove(key);
         ctx.db.changed(event::GENERIC, "del", key);
         ctx.db.log_instead(&[b"DEL", key]);

@@ -3,7 +3,7 @@
 use box_wire::resp::Args;
 
 use super::db::{Db, event};
-use super::{Ctx, Done, Error, NO_KEY, SYNTAX, is, parse};
+use super::{Ctx, Done, Error, NO_KEY, SYNTAX, is};
 use crate::glob;
 use crate::store::entry::{Entry, NewValue, Value};
 use crate::store::rng;
@@ -264,13 +264,5 @@ pub fn dbsize(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     let mut keys = 0;
     ctx.db.each_shard(|shard| keys += shard.dbs[id].len());
     ctx.out.count(keys);
-    Ok(())
-}
-
-/// `WAIT numreplicas timeout`
-pub fn wait(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    parse::int(args.at(1))?;
-    parse::int_in(args.at(2), i64::MIN, i64::MAX, "ERR timeout is not an integer or out of range")?;
-    ctx.out.int(0);
     Ok(())
 }

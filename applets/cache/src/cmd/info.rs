@@ -243,9 +243,9 @@ fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
         "instantaneous_input_repl_kbps": "0.00",
         "instantaneous_output_repl_kbps": "0.00",
         "rejected_connections": server.sum(|s| s.rejected.load()),
-        "sync_full": 0,
-        "sync_partial_ok": 0,
-        "sync_partial_err": 0,
+        "sync_full": server.repl.syncs[0].load(Ordering::Relaxed),
+        "sync_partial_ok": server.repl.syncs[1].load(Ordering::Relaxed),
+        "sync_partial_err": server.repl.syncs[2].load(Ordering::Relaxed),
         "expired_keys": server.sum(|s| s.expired.load()),
         "expired_stale_perc": "0.00",
         "expired_time_cap_reached_count": 0,
@@ -286,18 +286,69 @@ fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
 }
 
 fn replication(ctx: &mut Ctx<'_>, text: &mut String) {
+    let repl = &ctx.server.repl;
+    let now = ctx.db.now;
+    match repl.link.target() {
+        None => {
+            lines!(text, "role": "master");
+        }
+        Some((host, port)) => {
+            let up = repl.link.is_up();
+            let heard = (now - repl.link.heard_ms.load(Ordering::Relaxed)) / 1000;
+            let sync = repl.link.stage.load(Ordering::Relaxed) == crate::repl::link::stage::SYNC;
+            lines!(text,
+                "role": "slave",
+                "master_host": host,
+                "master_port": port,
+                "master_link_status": if up { "up" } else { "down" },
+                "master_last_io_seconds_ago": if up { heard } else { -1 },
+                "master_sync_in_progress": u8::from(sync),
+                "slave_read_repl_offset": repl.offset(),
+                "slave_repl_offset": repl.offset(),
+            );
+            if !up {
+                let down = (now - repl.link.down_ms.load(Ordering::Relaxed)) / 1000;
+                lines!(text, "master_link_down_since_seconds": down);
+            }
+            lines!(text,
+                "slave_priority": ctx.config.get("replica-priority"),
+                "slave_read_only": u8::from(ctx.config.is_on("replica-read-only")),
+                "replica_announced": u8::from(ctx.config.is_on("replica-announced")),
+            );
+        }
+    }
+    let replicas = repl.replicas();
+    lines!(text, "connected_slaves": replicas.len());
+    if ctx.config.min_replicas > 0 {
+        let good = repl.good(now, ctx.config.min_replicas_lag_s);
+        lines!(text, "min_slaves_good_slaves": good);
+    }
+    for (number, replica) in replicas.iter().enumerate() {
+        let online = replica.is(crate::repl::state::ONLINE);
+        let lag = (now - replica.acked_ms.load(Ordering::Relaxed)) / 1000;
+        let _ = write!(
+            text,
+            "slave{number}:ip={},port={},state={},offset={},lag={}\r\n",
+            replica.address(),
+            replica.port.load(Ordering::Relaxed),
+            if online { "online" } else { "wait_bgsave" },
+            replica.acked.load(Ordering::Relaxed),
+            if online { lag } else { 0 },
+        );
+    }
+    let histories = repl.histories();
+    let (size, start, len) = repl.backlog();
+    let second = histories.old_end.map_or(-1, |end| end as i64 + 1);
     lines!(text,
-        "role": "master",
-        "connected_slaves": 0,
         "master_failover_state": "no-failover",
-        "master_replid": ctx.server.run_id,
-        "master_replid2": "0".repeat(40),
-        "master_repl_offset": 0,
-        "second_repl_offset": -1,
-        "repl_backlog_active": 0,
-        "repl_backlog_size": ctx.config.get("repl-backlog-size"),
-        "repl_backlog_first_byte_offset": 0,
-        "repl_backlog_histlen": 0,
+        "master_replid": histories.id,
+        "master_replid2": histories.old,
+        "master_repl_offset": repl.offset(),
+        "second_repl_offset": second,
+        "repl_backlog_active": u8::from(repl.is_active()),
+        "repl_backlog_size": size,
+        "repl_backlog_first_byte_offset": if repl.is_active() { start + 1 } else { 0 },
+        "repl_backlog_histlen": len,
     );
 }
 

@@ -139,7 +139,9 @@ pub enum Scope {
 #[inline]
 pub fn scope(command: &Command, args: Args<'_>) -> Scope {
     match command.name {
-        "flushall" | "flushdb" | "swapdb" | "debug" | "keys" | "save" => Scope::World,
+        "flushall" | "flushdb" | "swapdb" | "debug" | "keys" | "save" | "psync" | "sync" => {
+            Scope::World
+        }
         // A script may touch keys that it has not declared; the interpreter is whose hold them all.
         _ if command.group == "scripting" => scripting(command.name),
         "sort" | "sort_ro" if super::sort::looks_elsewhere(args) => Scope::World,

@@ -40,6 +40,7 @@ pub mod object;
 pub mod parse;
 pub mod persistence;
 pub mod pubsub;
+pub mod replication;
 pub mod reply;
 pub mod scan;
 pub mod server;

@@ -86,15 +86,6 @@ pub fn time(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     Ok(())
 }
 
-/// `ROLE`
-pub fn role(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
-    ctx.out.array(3);
-    ctx.out.bulk(b"master");
-    ctx.out.int(0);
-    ctx.out.array(0);
-    Ok(())
-}
-
 /// `MONITOR`
 pub fn monitor(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     if !ctx.session.monitor {

@@ -33,6 +33,10 @@ pub struct Config {
     pub slowlog_max_len: usize,
     /// `maxclients`
     pub maxclients: usize,
+    /// `min-replicas-to-write`
+    pub min_replicas: i64,
+    /// `min-replicas-max-lag`
+    pub min_replicas_lag_s: i64,
     /// `timeout`
     pub timeout_s: i64,
     /// `client-query-buffer-limit`
@@ -123,6 +127,8 @@ impl Default for Config {
             limits: Limits::default(),
             slowlog_max_len: 128,
             maxclients: 10_000,
+            min_replicas: 0,
+            min_replicas_lag_s: 10,
             timeout_s: 0,
             query_buffer_limit: 1 << 30,
             output_limits: [OutputLimit::NONE; 2],
@@ -430,6 +436,8 @@ impl Config {
         self.proto_max_bulk_len = bulk;
         self.slowlog_max_len = slow;
         self.maxclients = clients;
+        self.min_replicas = self.int("min-replicas-to-write");
+        self.min_replicas_lag_s = self.int("min-replicas-max-lag");
         self.query_buffer_limit = query;
         self.samples = samples;
         self.requirepass = self.get("requirepass").to_owned();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use box_wire::rdb::crc64::crc64;
 use box_wire::rdb::opcode;
-use box_wire::rdb::read::{Broken, Piece, Reader};
+use box_wire::rdb::read::{Broken, Piece, Reader, Value};
 
 use super::snapshot::{self, Snapshot};
 use super::value;
@@ -145,17 +145,28 @@ pub fn write_cut(server: &Server, cut: &Cut, path: &Path, checksum: bool) -> io:
 
 fn write_all(server: &Server, cut: &Cut, path: &Path, checksum: bool) -> io::Result<u64> {
     let mut writer = FileWriter::create(temporary(path, "bg"), checksum)?;
-    writer.write(&cut.head)?;
+    let mut result = Ok(());
+    each_chunk(server, cut, |bytes| {
+        result = writer.write(bytes);
+        result.is_ok()
+    });
+    result?;
+    writer.finish(path)
+}
+
+/// Shows what has been cut, piece by piece, up to the end of the keys, until `show` has had enough;
+/// whether it saw all.
+pub fn each_chunk(server: &Server, cut: &Cut, mut show: impl FnMut(&[u8]) -> bool) -> bool {
+    if !show(&cut.head) {
+        return false;
+    }
     for index in 0..SHARDS {
         server.keyspace.shard(index).write_to_snapshot();
-        for chunk in cut.snapshot.chunks() {
-            writer.write(&chunk)?;
+        if !cut.snapshot.chunks().iter().all(|chunk| show(chunk)) {
+            return false;
         }
     }
-    for chunk in cut.snapshot.chunks() {
-        writer.write(&chunk)?;
-    }
-    writer.finish(path)
+    cut.snapshot.chunks().iter().all(|chunk| show(chunk))
 }
 
 /// What loading a file has found.
@@ -204,6 +215,9 @@ pub fn load<'b>(
                 if expire_ms.is_some_and(|at| at <= now) {
                     loaded.expired += 1;
                     continue;
+                }
+                if matches!(value, Value::HashExpiring(_)) {
+                    return Err(broken("Hash fields that expire are not supported"));
                 }
                 let new = value::from_rdb(&value, &config.limits)
                     .ok_or(broken("Duplicate elements in a value"))?;

@@ -102,6 +102,8 @@ pub fn from_rdb<'a>(value: &'a read::Value<'_>, limits: &Limits) -> Option<NewVa
         }
         read::Value::IntSet(ints) => Object::Set(intset(ints, limits)),
         read::Value::Hash(pairs) => Object::Hash(hash(pairs, limits)?),
+        // The store has no expiry of fields.
+        read::Value::HashExpiring(_) => return None,
         read::Value::HashPack(pack) => Object::Hash(hash_pack(pack, limits)?),
         read::Value::Zset(pairs) => Object::Zset(zset(pairs, limits)?),
         read::Value::ZsetPack(pack) => Object::Zset(Zset::from_pack(pack.clone(), limits)?),

@@ -235,6 +235,9 @@ impl<'c, 'a> Run<'c, 'a> {
             if self.read_only {
                 return Err("Write commands are not allowed from read-only scripts.".into());
             }
+            if server.repl.is_replica() && self.ctx.config.is_on("replica-read-only") {
+                return Err("-READONLY You can't write against a read only replica.".into());
+            }
             if server.refuses_writes(self.ctx.config) {
                 let error = crate::cmd::dispatch::misconfigured(server);
                 return Err(format!("-{}", String::from_utf8_lossy(&error.0)));

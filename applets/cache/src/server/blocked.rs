@@ -26,6 +26,8 @@ pub enum Want {
     ZPop(bool),
     /// BZMPOP
     ZPopMany(bool, usize),
+    /// WAIT: an offset, and how many replicas must have it.
+    Acks(u64, usize),
     /// XREAD, XREADGROUP
     Read(Read),
 }

@@ -22,6 +22,7 @@ pub mod flag {
     pub const TRACKING: u32 = 1 << 8;
     pub const BCAST: u32 = 1 << 9;
     pub const BROKEN_REDIR: u32 = 1 << 10;
+    pub const REPLICA: u32 = 1 << 11;
 }
 
 /// What others may see of a client. Its worker writes, anybody reads.
@@ -104,12 +105,17 @@ impl ClientInfo {
 
     /// `normal` or `pubsub`.
     pub fn kind(&self) -> &'static str {
-        if self.has_flag(flag::PUBSUB) { "pubsub" } else { "normal" }
+        match () {
+            () if self.has_flag(flag::REPLICA) => "slave",
+            () if self.has_flag(flag::PUBSUB) => "pubsub",
+            () => "normal",
+        }
     }
 
     /// The letters of its flags.
     pub fn letters(&self) -> String {
         let letters = [
+            (flag::REPLICA, 'S'),
             (flag::MONITOR, 'O'),
             (flag::PUBSUB, 'P'),
             (flag::MULTI, 'x'),

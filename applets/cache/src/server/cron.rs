@@ -36,7 +36,9 @@ impl Cron {
         server.tracking.limit(server, config.int("tracking-table-max-keys") as usize);
         let paused = server.hot.pause.load(Ordering::Relaxed) != pause::NONE
             && !server.hot.end_pause(Some(server.now_ms()));
-        if !paused && !server.hot.no_active_expire.load(Ordering::Relaxed) {
+        server.repl.tick(server, server.now_ms());
+        let expires = !server.hot.no_active_expire.load(Ordering::Relaxed);
+        if !paused && expires && !server.repl.is_replica() {
             self.expire(server, worker);
         }
         server.peak_memory(box_sys::heap_use::used_bytes() as u64);

@@ -40,6 +40,10 @@ impl Server {
         own: (u64, &mut Out),
     ) -> bool {
         let max = self.hot.maxmemory.load(Ordering::Relaxed) as usize;
+        if self.repl.is_replica() && self.config().is_on("replica-ignore-maxmemory") {
+            // The master decides what goes.
+            return true;
+        }
         if box_sys::heap_use::used_bytes() <= max
             || self.hot.pause.load(Ordering::Relaxed) != pause::NONE
         {
@@ -87,7 +91,7 @@ impl Server {
         db.event(event::EVICTED, "evicted", key);
         let mut request = Vec::new();
         push_request(&mut request, [&b"DEL"[..], key].into_iter());
-        self.log.append(id, &request);
+        self.propagate(id, &request);
         let news = std::mem::take(&mut db.effects.news);
         drop(db);
         let (client, out) = own;

@@ -50,6 +50,8 @@ pub enum Message {
     Deliver(u64, Arc<[u8]>),
     /// A blocked client has been served: write its reply and go on with its requests.
     Served(u64, Vec<u8>),
+    /// The replication stream has grown.
+    Feed,
     /// Close a client's connection.
     Kill(u64),
     /// The pause is over: go on with all clients.

@@ -29,12 +29,13 @@ use box_wire::resp::Args;
 
 use crate::acl::Acl;
 use crate::cmd::Error;
-use crate::cmd::db::{Db, Effects, News, event};
+use crate::cmd::db::{Db, Effects, Expiry, News, event};
 use crate::cmd::reply::Out;
 use crate::cmd::slowlog::Slowlog;
 use crate::config::{Config, Refused};
 use crate::persist::aof::Log;
 use crate::persist::saver::Saver;
+use crate::repl::Repl;
 use crate::script::Scripts;
 use crate::store::shard::{Keyspace, Place, View};
 use mailbox::{Mailbox, Message};
@@ -74,6 +75,8 @@ pub struct Server {
     pub slowlog: Mutex<Slowlog>,
     /// The state of saving.
     pub saver: Saver,
+    /// Replication.
+    pub repl: Repl,
     /// The interpreter and what runs in it.
     pub scripts: Scripts,
     /// Where lines of the log go.
@@ -127,6 +130,7 @@ impl Server {
             latency: latency::Monitor::default(),
             slowlog: Mutex::default(),
             saver: Saver::new(now.as_secs() as i64),
+            repl: Repl::default(),
             scripts: Scripts::default(),
             logger: logger::Logger::open(config.get("logfile"), config.get("loglevel"))?,
             pool: evict::Pool::default(),
@@ -247,6 +251,7 @@ impl Server {
         self.hot.long_ms.store(if long_ms > 0 { long_ms } else { i64::MAX }, Ordering::Relaxed);
         self.hot.untimed.store(!config.is_on("latency-tracking"), Ordering::Relaxed);
         self.log.set_fsync(config.get("appendfsync"));
+        self.repl.set_backlog_size(config.get("repl-backlog-size").parse().unwrap_or(1 << 20));
         self.hot.clients_max.store(config.clients_memory(memory), Ordering::Relaxed);
         self.config_version.fetch_add(1, Ordering::AcqRel);
     }
@@ -322,7 +327,7 @@ impl Server {
             stats: self.stats(worker),
             no_touch: false,
             // While clients are paused, the data stays as it is.
-            expires: self.hot.pause.load(Ordering::Relaxed) == hot::pause::NONE,
+            expiry: self.expiry(),
             last: None,
         }
     }
@@ -347,7 +352,21 @@ impl Server {
     /// Whether anybody wants to know what changes.
     #[inline]
     pub fn logs_changes(&self) -> bool {
-        self.log.is_on()
+        self.log.is_on() || self.repl.takes_changes()
+    }
+
+    /// What happens to keys whose time has come: a replica leaves them to its master, and while
+    /// clients are paused nothing changes.
+    fn expiry(&self) -> Expiry {
+        let paused = self.hot.pause.load(Ordering::Relaxed) != hot::pause::NONE;
+        if paused || self.repl.is_replica() { Expiry::Hidden } else { Expiry::Removed }
+    }
+
+    /// Appends a request to the log and to the stream of replicas. Called with its keys' shards
+    /// held.
+    pub fn propagate(&self, db: u32, request: &[u8]) {
+        self.log.append(db, request);
+        self.repl.append(db, request);
     }
 
     /// Hands what a command has changed to the log: `request`, or what stands instead of it. Called
@@ -358,10 +377,10 @@ impl Server {
             return;
         }
         if !request.is_empty() {
-            self.log.append(db.id, request);
+            self.propagate(db.id, request);
         }
         for (id, request) in std::mem::take(&mut db.effects.instead) {
-            self.log.append(id, &request);
+            self.propagate(id, &request);
         }
     }
 
@@ -468,6 +487,33 @@ impl Server {
         }
     }
 
+    /// Writes what a waiter gets that has waited for nothing.
+    pub fn push_timeout(&self, waiter: &blocked::Waiter, out: &mut Out) {
+        match waiter.want {
+            blocked::Want::Acks(offset, _) => out.count(self.repl.acknowledged(offset)),
+            _ => out.nil_array(),
+        }
+    }
+
+    /// Serves those who have waited for replicas' acknowledgements.
+    pub fn serve_acknowledged(&'static self, now: i64) {
+        let waiting: Vec<Arc<blocked::Waiter>> = {
+            let blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+            let done = |waiter: &&Arc<blocked::Waiter>| match waiter.want {
+                blocked::Want::Acks(offset, count) => self.repl.acknowledged(offset) >= count,
+                _ => false,
+            };
+            blocked.values().filter(done).cloned().collect()
+        };
+        for waiter in waiting {
+            if crate::cmd::blocking::give_up(self, WORKERS_MAX, now, &waiter) {
+                let mut out = Out::new(waiter.resp3);
+                self.push_timeout(&waiter, &mut out);
+                self.post(waiter.worker, Message::Served(waiter.client, out.bytes));
+            }
+        }
+    }
+
     /// `CLIENT UNBLOCK`: whether the client waited.
     pub fn unblock(&'static self, client: u64, with_error: bool, now: i64) -> bool {
         let waiter =
@@ -480,7 +526,7 @@ impl Server {
         if with_error {
             out.error(&Error::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
         } else {
-            out.nil_array();
+            self.push_timeout(&waiter, &mut out);
         }
         self.post(waiter.worker, Message::Served(client, out.bytes));
         true

@@ -11,6 +11,7 @@ use super::blocked::Waiter;
 use super::clients::ClientInfo;
 use crate::acl::User;
 use crate::cmd::table::Command;
+use crate::repl::Replica;
 use crate::store::shard::WatchFlag;
 
 /// What a client costs before it has said anything.
@@ -73,7 +74,7 @@ pub enum Replies {
 }
 
 /// What is done once a command has given its locks back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
     /// Save in the background.
     Save,
@@ -88,6 +89,23 @@ pub enum After {
     },
     /// Load the append-only file again.
     LoadAof,
+    /// Follow a master.
+    Follow(String, u16),
+    /// Follow nobody.
+    FollowNobody,
+    /// Make the cut for replicas that wait.
+    FullSync,
+    /// See who has waited for a replica's acknowledgement.
+    Acknowledged,
+    /// Hand the master's role to a replica.
+    Failover {
+        /// Which; any that has got the furthest without one.
+        to: Option<(String, u16)>,
+        /// How long to wait for it, in ms; forever if 0.
+        timeout_ms: i64,
+        /// Whether to go on without waiting once the time is over.
+        force: bool,
+    },
 }
 
 /// What a client watches.
@@ -137,6 +155,10 @@ pub struct Session {
     pub shard_channels: BTreeSet<Vec<u8>>,
     /// Which replies it wants.
     pub replies: Replies,
+    /// Its state as a replica, if it is one.
+    pub replica: Option<Arc<Replica>>,
+    /// Whether what it sends is the master's stream.
+    pub is_master: bool,
     /// What it waits for.
     pub blocked: Option<Arc<Waiter>>,
     /// Whether the connection ends once its replies are written.
@@ -169,6 +191,8 @@ impl Session {
             patterns: BTreeSet::new(),
             shard_channels: BTreeSet::new(),
             replies: Replies::On,
+            replica: None,
+            is_master: false,
             blocked: None,
             closing: false,
             after: None,

@@ -231,6 +231,10 @@ pub fn run(mut config: Config) -> Outcome {
         server.logger.warning(&reason);
         return Ok(Exit::FAILED);
     }
+    let master = config.get("replicaof").split_once(' ');
+    if let Some((host, port)) = master.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
+        server.follow(host, port);
+    }
     let pidfile = config.get("pidfile");
     if !pidfile.is_empty() {
         // A pid file that cannot be written keeps nobody from working.

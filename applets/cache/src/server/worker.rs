@@ -38,6 +38,8 @@ const READ_BYTES: usize = 16 * 1024;
 const WRITE_EARLY: usize = 1 << 20;
 /// Room that a quiet connection keeps.
 const KEEP_BYTES: usize = 16 * 1024;
+/// Bytes of the replication stream that wait in a connection at most.
+const FEED_BYTES: usize = 1 << 20;
 /// How often a worker looks after its connections.
 const CARE: Duration = Duration::from_millis(100);
 
@@ -249,12 +251,12 @@ impl Worker {
         // Nothing that locks a shard while a script holds them all.
         if !busy && !server.scripts.is_active() {
             Worker::expire_waits(this, &mut ex);
-            let paused = !this.borrow().paused.is_empty();
-            if paused && server.hot.end_pause(Some(server.now_ms())) {
+            let pauses = !this.borrow().paused.is_empty();
+            if pauses && server.hot.end_pause(Some(server.now_ms())) {
                 Worker::resume(this, &mut ex);
             }
             if this.borrow().last_care.elapsed() >= CARE {
-                Worker::care(this, &mut ex);
+                this.borrow_mut().care(&ex);
             }
         }
         this.borrow_mut().flush();
@@ -432,12 +434,12 @@ impl Worker {
                     }
                     conn.start = next;
                     conn.parser.start(next);
+                    if conn.session.blocked.is_some() || conn.session.after.is_some() {
+                        this.borrow_mut().follow_up(&mut conn);
+                    }
                     if conn.waiting() > conn.limit(ex.config).hard {
                         conn.overflown = true;
                         break;
-                    }
-                    if conn.session.blocked.is_some() || conn.session.after.is_some() {
-                        this.borrow_mut().follow_up(&mut conn);
                     }
                     if conn.out.bytes.len() - conn.written > WRITE_EARLY && !ex.server.log.is_on() {
                         let _ = conn.write(ex.server.stats(ex.worker));
@@ -489,6 +491,13 @@ impl Worker {
             None => {}
             Some(After::Save) => drop(self.server.save_in_background()),
             Some(After::Rewrite) => drop(self.server.rewrite_in_background()),
+            Some(After::Follow(host, port)) => self.server.follow(&host, port),
+            Some(After::FollowNobody) => self.server.follow_nobody(),
+            Some(After::FullSync) => self.server.start_full_syncs(),
+            Some(After::Acknowledged) => self.server.serve_acknowledged(self.server.now_ms()),
+            Some(After::Failover { to, timeout_ms, force }) => {
+                self.server.fail_over(to, timeout_ms, force);
+            }
             Some(After::LoadAof) => match self.server.reload_log() {
                 Ok(()) => conn.out.ok(),
                 Err(error) => conn.out.error(&Error::made(format!("ERR {error}"))),
@@ -518,6 +527,8 @@ impl Worker {
                 Message::Deliver(id, bytes) => this.borrow_mut().deliver(id, &bytes),
                 Message::Served(id, reply) => Worker::served(this, ex, id, &reply),
                 Message::Kill(id) => this.borrow_mut().close(id),
+                // The turn's end feeds all replicas.
+                Message::Feed => {}
                 Message::Resume => Worker::resume(this, ex),
                 Message::Stop => {}
             }
@@ -534,15 +545,19 @@ impl Worker {
     fn resume(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
         let paused = std::mem::take(&mut this.borrow_mut().paused);
         for id in paused {
-            {
-                let mut worker = this.borrow_mut();
-                let Some(conn) = worker.conns.get_mut(&id) else { continue };
-                conn.postponed = false;
-                conn.session.info.set_flag(flag::BLOCKED, false);
+            if this.borrow_mut().end_postponement(id) {
+                Worker::process(this, ex, id);
             }
-            ex.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
-            Worker::process(this, ex, id);
         }
+    }
+
+    /// Lets a connection go on after a pause; whether it is still there.
+    fn end_postponement(&mut self, id: u64) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        conn.postponed = false;
+        conn.session.info.set_flag(flag::BLOCKED, false);
+        self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
+        true
     }
 
     fn served(this: &RefCell<Worker>, ex: &mut Executor<'_>, id: u64, reply: &[u8]) {
@@ -578,19 +593,15 @@ impl Worker {
             let Some(waiter) = waiter else { continue };
             if blocking::give_up(ex.server, ex.worker, now, &waiter) {
                 let mut out = Out::new(waiter.resp3);
-                out.nil_array();
+                ex.server.push_timeout(&waiter, &mut out);
                 Worker::served(this, ex, id, &out.bytes);
             }
         }
     }
 
     /// Looks after connections, and after the server if it is the chief.
-    fn care(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
-        this.borrow_mut().last_care = Instant::now();
-        this.borrow_mut().look_after(ex);
-    }
-
-    fn look_after(&mut self, ex: &Executor<'_>) {
+    fn care(&mut self, ex: &Executor<'_>) {
+        self.last_care = Instant::now();
         let now = ex.base_ms;
         let late = |conn: &Conn| {
             let limit = conn.limit(ex.config);
@@ -618,8 +629,33 @@ impl Worker {
         }
     }
 
+    /// Gives replicas what of the stream they have not got.
+    fn feed(&mut self) {
+        if self.server.repl.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        for replica in self.server.repl.replicas() {
+            if replica.worker != self.number || !replica.is(crate::repl::state::ONLINE) {
+                continue;
+            }
+            let Some(conn) = self.conns.get_mut(&replica.client) else { continue };
+            let room = FEED_BYTES.saturating_sub(conn.waiting());
+            let sent = replica.sent.load(Ordering::Relaxed);
+            match self.server.repl.read(sent, room, &mut conn.out.bytes) {
+                Some(0) => {}
+                Some(count) => {
+                    replica.sent.store(sent + count as u64, Ordering::Release);
+                    self.list(replica.client);
+                }
+                None => self.close(replica.client),
+            }
+        }
+        self.server.repl.wake(self.server, self.number);
+    }
+
     /// Writes the log, then replies.
     fn flush(&mut self) {
+        self.feed();
         self.server.evict_clients();
         if let Err(error) = self.server.log.flush() {
             self.server.logger.warning(&format!(
@@ -649,7 +685,8 @@ impl Worker {
             let result = conn.write(stats);
             let left = conn.waiting();
             conn.account(self.server);
-            if result.is_err() || (left == 0 && conn.session.closing && !conn.stream.is_owing()) {
+            let owing = conn.stream.is_owing();
+            if result.is_err() || (left == 0 && conn.session.closing && !owing) {
                 self.close(id);
                 continue;
             }
@@ -658,7 +695,7 @@ impl Worker {
             } else if conn.soft_since.is_none() {
                 conn.soft_since = Some(self.server.now_ms());
             }
-            let wants_write = left > 0 || conn.stream.is_owing();
+            let wants_write = left > 0 || owing;
             if wants_write != conn.wants_write {
                 conn.wants_write = wants_write;
                 let interest =
@@ -707,6 +744,9 @@ impl Worker {
         if session.monitor {
             self.server.stop_monitor(id);
         }
+        if session.replica.is_some() {
+            self.server.repl.remove(id);
+        }
         self.server.clients.remove(id);
     }
 }
@@ -718,6 +758,10 @@ impl Conn {
     }
 
     fn limit(&self, config: &Config) -> OutputLimit {
+        if self.session.info.has_flag(flag::REPLICA) {
+            // What it has not got waits in the backlog.
+            return OutputLimit::NONE;
+        }
         config.output_limits[usize::from(self.session.subscriptions() > 0)]
     }
 

@@ -56,7 +56,7 @@ impl<W: Write> Export<W> {
 
     fn entry(&mut self, folder: BorrowedFd<'_>, name: &CStr, path: &str) -> io::Result<()> {
         let status = at::status(folder, name)?;
-        let mut header = header(&status, at::modified(folder, name)?);
+        let mut header = header(&status);
         let kind = status.mode & libc::S_IFMT;
         if kind != libc::S_IFDIR && status.links > 1 {
             if let Some(first) = self.links.get(&(status.dev, status.ino)) {
@@ -112,12 +112,12 @@ fn text(target: &CString) -> &std::path::Path {
     std::path::Path::new(std::ffi::OsStr::from_bytes(target.to_bytes()))
 }
 
-fn header(status: &Status, modified: i64) -> tar::Header {
+fn header(status: &Status) -> tar::Header {
     let mut header = tar::Header::new_gnu();
     header.set_mode(status.mode & 0o7777);
     header.set_uid(status.uid.into());
     header.set_gid(status.gid.into());
-    header.set_mtime(modified.max(0) as u64);
+    header.set_mtime(status.modified.0.max(0) as u64);
     header.set_size(0);
     header
 }

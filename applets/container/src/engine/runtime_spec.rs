@@ -223,7 +223,7 @@ fn requested(mount: &MountConfig) -> Mount {
             kind: "tmpfs".into(),
             source: "tmpfs".into(),
             options,
-            tree: None,
+            ..Mount::default()
         };
     }
     let mut options = vec!["rbind".to_owned()];
@@ -236,7 +236,7 @@ fn requested(mount: &MountConfig) -> Mount {
         kind: "bind".into(),
         source: mount.source.clone(),
         options,
-        tree: None,
+        ..Mount::default()
     }
 }
 
@@ -264,7 +264,7 @@ fn own_files(
             kind: "bind".into(),
             source: path.to_string_lossy().into_owned(),
             options: vec!["bind".into(), "rprivate".into()],
-            tree: None,
+            ..Mount::default()
         });
     }
     Ok(())

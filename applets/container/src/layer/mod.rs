@@ -1,6 +1,7 @@
 //! Layers: compressed tar archives of changes, unpacked into folders for overlayfs.
 
 mod apply;
+pub mod copy;
 mod gunzip;
 
 use std::io::{self, BufRead, Read};

@@ -219,6 +219,7 @@ fn launch(engine: &Engine, container: &mut Container) -> Result<Running, Failure
         pivot: true,
         keyring: true,
         keep_files: 0,
+        hook_states: None,
     };
     let mut prepared = launch::prepare(&mut spec, setup)?;
     if let Some(pid) = &prepared.pid_namespace {

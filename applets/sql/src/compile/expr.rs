@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::select::Found as Target;
+use super::columns::Found as Target;
 use super::{Compiler, FrameBuild, ScopeColumns};
 use crate::ast::{self, Binary, InSet, Literal, Name, Unary};
 use crate::collate::Collation;
@@ -472,6 +472,9 @@ impl Compiler<'_> {
     // ---- calls --------------------------------------------------------------------------------
 
     fn call(&mut self, call: &ast::Call) -> Result<Expr> {
+        let nests = func::nests_json(&call.name);
+        let rewritten = nests.then(|| super::json::with_blob_args(call));
+        let call = rewritten.as_ref().unwrap_or(call);
         if call.over.is_some() {
             return self.window_call(call);
         }
@@ -502,7 +505,8 @@ impl Compiler<'_> {
         }
         let mut bound = Vec::with_capacity(args);
         for arg in &call.args {
-            bound.push(self.bind_value(arg)?);
+            let arg = self.bind_value(arg)?;
+            bound.push(if nests { self.blob_arg(arg) } else { arg });
         }
         if call.star {
             return Err(wrong_arguments(call));
@@ -510,14 +514,33 @@ impl Compiler<'_> {
         match lower.as_str() {
             "coalesce" if args >= 2 => return Ok(Expr::Coalesce(bound)),
             "ifnull" if args == 2 => return Ok(Expr::Coalesce(bound)),
-            "iif" | "if" if args == 3 || args == 2 => {
-                let otherwise = if args == 3 { bound.pop().map(Box::new) } else { None };
-                let (Some(then), Some(when)) = (bound.pop(), bound.pop()) else {
-                    return Err(wrong_arguments(call));
-                };
-                return Ok(Expr::Case { whens: vec![(when, then)], otherwise });
+            "iif" | "if" if args >= 2 => {
+                let otherwise = if args % 2 == 1 { bound.pop().map(Box::new) } else { None };
+                let mut whens = Vec::with_capacity(args / 2);
+                let mut bound = bound.into_iter();
+                while let (Some(when), Some(then)) = (bound.next(), bound.next()) {
+                    whens.push((when, then));
+                }
+                return Ok(Expr::Case { whens, otherwise });
             }
-            "coalesce" | "ifnull" | "iif" => return Err(wrong_arguments(call)),
+            "coalesce" | "ifnull" | "iif" | "if" => return Err(wrong_arguments(call)),
+            "likelihood"
+                if args == 2
+                    && !matches!(&bound[1], Expr::Const(Value::Real(v)) if (0.0..=1.0).contains(v)) =>
+            {
+                return Err(Error::new(
+                    "second argument to likelihood() must be a constant between 0.0 and 1.0",
+                ));
+            }
+            "subtype" if args == 1 => {
+                // JSON is told from text while compiling: `json` has the argument as JSONB then.
+                let json = super::json::with_blob_args(call);
+                if json != *call {
+                    let arg = self.bind_value(&json.args[0])?;
+                    return self.scalar_call("subtype", vec![arg], call.offset);
+                }
+                return Ok(Expr::Const(Value::Int(0)));
+            }
             _ => {}
         }
         self.scalar_call(&call.name, bound, call.offset)
@@ -620,7 +643,11 @@ impl Compiler<'_> {
         &mut self,
         call: &ast::Call,
     ) -> Result<(Vec<Expr>, Option<Expr>, Vec<crate::plan::SortKey>)> {
-        let args = call.args.iter().map(|arg| self.bind_value(arg)).collect::<Result<Vec<_>>>()?;
+        let mut args =
+            call.args.iter().map(|arg| self.bind_value(arg)).collect::<Result<Vec<_>>>()?;
+        if func::nests_json(&call.name) {
+            args = args.into_iter().map(|arg| self.blob_arg(arg)).collect();
+        }
         let filter = match &call.filter {
             Some(filter) => Some(self.bind_value(filter)?),
             None => None,
@@ -842,7 +869,7 @@ fn shift_up(expr: &mut Expr, by: u16) {
             }
             otherwise.iter_mut().for_each(|e| shift_up(e, by));
         }
-        // Expressions with subqueries are not flattened: see `select::flattens`.
+        // Expressions with subqueries are not flattened: see `from::flattens`.
         Expr::InSelect { .. }
         | Expr::Exists(_)
         | Expr::Scalar(_)

@@ -44,6 +44,8 @@ pub(super) struct JoinBuild {
     pub slots: Vec<SlotJoin>,
     /// The order of the text is kept.
     pub fixed: bool,
+    /// What is found is changed: no scan of a covering index.
+    pub finds_targets: bool,
 }
 
 /// How a slot is joined.
@@ -126,6 +128,7 @@ struct Planner<'p> {
     terms: &'p [Term],
     constraints: Vec<Constraint>,
     order: Vec<order::Wanted>,
+    finds_targets: bool,
 }
 
 impl Compiler<'_> {
@@ -150,6 +153,7 @@ impl Compiler<'_> {
             terms: &joins.terms,
             constraints,
             order: wanted,
+            finds_targets: joins.finds_targets,
         };
         let choices = planner.choose(joins.fixed, limited);
         let ordered = choices.first().and_then(|choice| choice.ordered);
@@ -543,7 +547,10 @@ impl Planner<'_> {
         let whole = depth == index.key_columns && index.unique;
         let per_row = if covering { 1.1 } else { 3.0 };
         if depth == 0 && low.is_none() && high.is_none() {
-            let smaller = covering && table.primary.is_none() && narrower(index, table);
+            let smaller = covering
+                && !self.finds_targets
+                && table.primary.is_none()
+                && narrower(index, table);
             let cost = if smaller { rows * 0.9 } else { rows * per_row };
             if (first && !self.order.is_empty()) || smaller || forced {
                 let shape =

@@ -4,9 +4,13 @@
 //! Two stacks: *frames* (one a query that will run) and *scopes* (what names are visible; a view or
 //! subquery that is flattened into its outer query has a scope but no frame of its own).
 
+mod columns;
+mod cte;
 mod dml;
 mod expr;
+mod from;
 mod join;
+mod json;
 mod order;
 mod select;
 mod walk;
@@ -23,7 +27,7 @@ use crate::plan::{AggregateCall, ColumnRef, Expr, ROWID, Select, Source, WindowP
 use crate::schema::Table;
 use crate::value::Affinity;
 
-pub(crate) use walk::{children, slots_of};
+pub(crate) use walk::{children, mirrored, slots_of};
 
 /// How deep views and subqueries may nest.
 const MAX_FRAMES: usize = 200;
@@ -35,6 +39,9 @@ pub struct Compiler<'c> {
     scopes: Vec<Scope>,
     ctes: Vec<CteEntry>,
     caches: usize,
+    /// The next query finds the rows that an UPDATE or DELETE changes: SQLite changes them as it
+    /// goes, and so walks no covering index for them.
+    finds_targets: bool,
 }
 
 /// A query under construction.
@@ -125,7 +132,14 @@ pub struct RowScope {
 
 impl<'c> Compiler<'c> {
     pub fn new(catalog: &'c Catalog) -> Compiler<'c> {
-        Compiler { catalog, frames: vec![], scopes: vec![], ctes: vec![], caches: 0 }
+        Compiler {
+            catalog,
+            frames: vec![],
+            scopes: vec![],
+            ctes: vec![],
+            caches: 0,
+            finds_targets: false,
+        }
     }
 
     /// How many results the statement keeps while it runs.
@@ -254,17 +268,17 @@ pub(crate) fn shown(name: &QualifiedName) -> String {
 }
 
 /// Where a name of a source leads.
-fn expr_target(columns: &ScopeColumns, name: &str) -> Option<select::Found> {
+fn expr_target(columns: &ScopeColumns, name: &str) -> Option<columns::Found> {
     match columns {
         ScopeColumns::Table { slot, table } => {
             let at = table.column(name)?;
             let column = &table.columns[at];
             let col = if table.rowid_alias == Some(at) { ROWID } else { at as u16 };
-            Some(select::Found::Slot(*slot, col, column.affinity, column.collation))
+            Some(columns::Found::Slot(*slot, col, column.affinity, column.collation))
         }
         ScopeColumns::Derived(columns) => columns
             .iter()
             .find(|column| column.name.eq_ignore_ascii_case(name))
-            .map(|column| select::Found::Expr(column.expr.clone())),
+            .map(|column| columns::Found::Expr(column.expr.clone())),
     }
 }

@@ -53,7 +53,11 @@ impl Compiler<'_> {
         kind: WindowKind,
         window: &ast::Window,
     ) -> Result<u16> {
-        let args = call.args.iter().map(|arg| self.bind_value(arg)).collect::<Result<Vec<_>>>()?;
+        let mut args =
+            call.args.iter().map(|arg| self.bind_value(arg)).collect::<Result<Vec<_>>>()?;
+        if func::nests_json(&call.name) {
+            args = args.into_iter().map(|arg| self.blob_arg(arg)).collect();
+        }
         let filter = call.filter.as_ref().map(|f| self.bind_value(f)).transpose()?;
         if filter.is_some() && matches!(kind, WindowKind::Builtin(_)) {
             return Err(Error::new(

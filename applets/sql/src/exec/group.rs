@@ -14,23 +14,23 @@ use crate::plan::{AggregateCall, Aggregation, Query, SourceKind};
 use crate::value::{Owned, Value};
 
 /// What has been gathered for one group.
-struct Group {
-    keys: Box<[Owned]>,
+pub(super) struct Group {
+    pub keys: Box<[Owned]>,
     /// The row that bare columns are taken from.
-    row: Box<[Owned]>,
-    states: Box<[State]>,
+    pub row: Box<[Owned]>,
+    pub states: Box<[State]>,
 }
 
 /// One call in one group.
-struct State {
-    accumulator: Accumulator,
+pub(super) struct State {
+    pub accumulator: Accumulator,
     distinct: Option<HashSet<Box<[u8]>, BuildKeyHasher>>,
     /// Rows that wait to be ordered: `group_concat(x ORDER BY y)`.
     waiting: Vec<(Vec<Owned>, Vec<Owned>)>,
 }
 
 impl State {
-    fn new(call: &AggregateCall) -> State {
+    pub fn new(call: &AggregateCall) -> State {
         State {
             accumulator: Accumulator::new(call.function.kind, call.collation),
             distinct: call.distinct.then(HashSet::default),
@@ -54,6 +54,9 @@ impl Exec<'_> {
                 frame.regs[call.reg as usize] = count.clone();
             }
             return self.finish_group(plan, frame, emit);
+        }
+        if let Some(groups) = self.batch_groups(query, plan, frame)? {
+            return self.emit_groups(query, plan, groups, frame, emit);
         }
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<Box<[u8]>, u32, BuildKeyHasher> = HashMap::default();
@@ -109,6 +112,18 @@ impl Exec<'_> {
             }
             Ok(Flow::Continue)
         })?;
+        self.emit_groups(query, plan, groups, frame, emit)
+    }
+
+    /// Sorts the groups and gives them out.
+    fn emit_groups(
+        &self,
+        query: &Query,
+        plan: &Aggregation,
+        mut groups: Vec<Group>,
+        frame: &mut Frame<'_>,
+        emit: &mut dyn FnMut(&mut Frame<'_>) -> Result<Flow>,
+    ) -> Result<Flow> {
         sort_groups(plan, &mut groups);
         for group in groups {
             for (call, state) in plan.calls.iter().zip(group.states) {
@@ -154,10 +169,10 @@ impl Exec<'_> {
                 continue;
             }
             let better = match call.args.as_slice() {
-                [] => state.accumulator.step(&[]),
+                [] => state.accumulator.step(&[])?,
                 [arg] if !call.distinct && call.order.is_empty() => {
                     let value = self.eval(arg, frame)?;
-                    state.accumulator.step(std::slice::from_ref(&value))
+                    state.accumulator.step(std::slice::from_ref(&value))?
                 }
                 args => {
                     let values: Vec<Value<'_>> =
@@ -191,7 +206,7 @@ impl Exec<'_> {
             seen.insert(key.into());
         }
         if call.order.is_empty() {
-            return Ok(state.accumulator.step(values));
+            return state.accumulator.step(values);
         }
         let mut keys = Vec::with_capacity(call.order.len());
         for key in &call.order {
@@ -281,7 +296,7 @@ fn finish(call: &AggregateCall, mut state: State) -> Result<Owned> {
             std::cmp::Ordering::Equal
         });
         for (_, values) in std::mem::take(&mut state.waiting) {
-            state.accumulator.step(&values);
+            state.accumulator.step(&values)?;
         }
     }
     let _ = Collation::Binary;

@@ -14,6 +14,14 @@ use crate::number;
 use crate::plan::{Body, Recursive, Select, SortBy, SortKey};
 use crate::value::{Owned, Value};
 
+/// How the arms of a compound are put together.
+#[derive(Clone, Copy)]
+struct Arms<'c> {
+    collations: &'c [Collation],
+    /// ORDER BY: the arms are merged.
+    merged: bool,
+}
+
 /// A row that is kept.
 pub type Row = Rc<[Owned]>;
 
@@ -88,12 +96,14 @@ impl Exec<'_> {
                     Ok(flow)
                 };
                 let collations: Vec<Collation> = columns.iter().map(|c| c.collation).collect();
-                if order.is_empty() {
-                    return self.compound(first, rest, &collations, parent, &mut limited);
+                let merged = !order.is_empty();
+                let arms = Arms { collations: &collations, merged };
+                if !merged {
+                    return self.compound(first, rest, arms, parent, &mut limited);
                 }
-                let mut sorter = Sorter::new(order, wanted);
-                self.compound(first, rest, &collations, parent, &mut |row| {
-                    sorter.push(row, vec![]);
+                let mut sorter = Sorter::new(self, order, wanted)?;
+                self.compound(first, rest, arms, parent, &mut |row| {
+                    sorter.push(row, &[])?;
                     Ok(Flow::Continue)
                 })?;
                 sorter.finish(&mut limited)
@@ -103,15 +113,17 @@ impl Exec<'_> {
     }
 
     /// Arms from left to right. UNION ALL hands rows through; the others make a sorted set of all
-    /// that stands left of them.
+    /// that stands left of them. Of rows that are equal but not the same (1 and 1.0) SQLite keeps
+    /// the last it meets; where ORDER BY lets it merge the arms, the first of the right-hand arm.
     fn compound(
         &self,
         first: &Select,
         rest: &[(CompoundOp, Select)],
-        collations: &[Collation],
+        arms: Arms<'_>,
         parent: Option<&Frame<'_>>,
         sink: &mut Sink<'_>,
     ) -> Result<Flow> {
+        let collations = arms.collations;
         let Some(((op, last), before)) = rest.split_last() else {
             let mut flow = Flow::Continue;
             self.run_select(first, parent, &mut |row| {
@@ -121,7 +133,7 @@ impl Exec<'_> {
             return Ok(flow);
         };
         if *op == CompoundOp::UnionAll {
-            if self.compound(first, before, collations, parent, sink)? == Flow::Stop {
+            if self.compound(first, before, arms, parent, sink)? == Flow::Stop {
                 return Ok(Flow::Stop);
             }
             let mut flow = Flow::Continue;
@@ -132,25 +144,24 @@ impl Exec<'_> {
             return Ok(flow);
         }
         let mut left: HashMap<Box<[u8]>, Vec<Owned>, BuildKeyHasher> = HashMap::default();
-        let key_of = |row: &[Value<'_>]| {
-            let mut key = Vec::new();
-            for (value, collation) in row.iter().zip(collations) {
-                value.push_key(*collation, &mut key);
-            }
-            key.into_boxed_slice()
-        };
+        let key_of = |row: &[Value<'_>]| key_of(row, collations);
         let own = |row: &[Value<'_>]| row.iter().map(|v| v.clone().into_owned()).collect();
-        self.compound(first, before, collations, parent, &mut |row| {
-            left.entry(key_of(row)).or_insert_with(|| own(row));
+        self.compound(first, before, arms, parent, &mut |row| {
+            let key = key_of(row);
+            if !arms.merged || !left.contains_key(&key) {
+                left.insert(key, own(row));
+            }
             Ok(Flow::Continue)
         })?;
+        // The keys that the right-hand arm has given.
         let mut common: HashSet<Box<[u8]>, BuildKeyHasher> = HashSet::default();
         self.run_select(last, parent, &mut |row| {
             let key = key_of(row);
             match op {
                 CompoundOp::Union => {
-                    // Of two equal rows SQLite keeps the later.
-                    left.insert(key, own(row));
+                    if !arms.merged || common.insert(key.clone()) {
+                        left.insert(key, own(row));
+                    }
                 }
                 CompoundOp::Except => {
                     left.remove(&key);

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::json::Gathered;
+use super::percentile::{self, Percentile};
 use super::{Aggregate, AggregateKind};
 use crate::collate::Collation;
 use crate::error::{Error, Result};
@@ -17,7 +19,23 @@ pub static AGGREGATES: &[Aggregate] = &[
     Aggregate { name: "max", min_args: 1, max_args: 1, kind: AggregateKind::Max },
     Aggregate { name: "group_concat", min_args: 1, max_args: 2, kind: AggregateKind::GroupConcat },
     Aggregate { name: "string_agg", min_args: 2, max_args: 2, kind: AggregateKind::GroupConcat },
+    quantile("median", 1, Percentile::Median),
+    quantile("percentile", 2, Percentile::Hundredths),
+    quantile("percentile_cont", 2, Percentile::Continuous),
+    quantile("percentile_disc", 2, Percentile::Discrete),
+    json("json_group_array", 1, AggregateKind::Json { object: false, binary: false }),
+    json("jsonb_group_array", 1, AggregateKind::Json { object: false, binary: true }),
+    json("json_group_object", 2, AggregateKind::Json { object: true, binary: false }),
+    json("jsonb_group_object", 2, AggregateKind::Json { object: true, binary: true }),
 ];
+
+const fn quantile(name: &'static str, args: usize, which: Percentile) -> Aggregate {
+    Aggregate { name, min_args: args, max_args: args, kind: AggregateKind::Percentile(which) }
+}
+
+const fn json(name: &'static str, args: usize, kind: AggregateKind) -> Aggregate {
+    Aggregate { name, min_args: args, max_args: args, kind }
+}
 
 /// A sum that keeps integers exact and doubles compensated (Kahan-Babuska-Neumaier).
 #[derive(Clone, Debug, Default)]
@@ -37,30 +55,44 @@ impl Sum {
             Value::Real(v) => Number::Real(*v),
             Value::Text(v) | Value::Blob(v) => {
                 let prefix = number::prefix(v);
+                let text = matches!(value, Value::Text(_));
                 match prefix.value {
-                    Number::Int(v) if prefix.whole => Number::Int(v),
+                    Number::Int(v) if prefix.whole && text => Number::Int(v),
                     Number::Int(v) => Number::Real(v as f64),
                     real => real,
                 }
             }
             Value::Null => return,
         };
-        self.count += 1;
         match number {
-            Number::Int(v) if !self.approximate => match self.int.checked_add(v) {
-                Some(sum) => self.int = sum,
-                None => {
-                    self.overflow = true;
-                    self.turn_real();
-                    self.add_real(v as f64);
-                }
-            },
-            Number::Int(v) => self.add_real(v as f64),
-            Number::Real(v) => {
+            Number::Int(v) => self.add_int(v),
+            Number::Real(v) => self.add_double(v),
+        }
+    }
+
+    /// Takes an integer.
+    #[inline]
+    pub fn add_int(&mut self, value: i64) {
+        self.count += 1;
+        if self.approximate {
+            return self.add_real(value as f64);
+        }
+        match self.int.checked_add(value) {
+            Some(sum) => self.int = sum,
+            None => {
+                self.overflow = true;
                 self.turn_real();
-                self.add_real(v);
+                self.add_real(value as f64);
             }
         }
+    }
+
+    /// Takes a double.
+    #[inline]
+    pub fn add_double(&mut self, value: f64) {
+        self.count += 1;
+        self.turn_real();
+        self.add_real(value);
     }
 
     fn turn_real(&mut self) {
@@ -95,6 +127,8 @@ pub enum Accumulator {
     Sum(AggregateKind, Sum),
     Extreme { wanted: Ordering, best: Owned, collation: Collation },
     Concat { text: Option<Vec<u8>> },
+    Json(Gathered),
+    Percentile(percentile::Gathered),
 }
 
 impl Accumulator {
@@ -112,13 +146,30 @@ impl Accumulator {
                 Accumulator::Extreme { wanted: Ordering::Greater, best: Value::Null, collation }
             }
             AggregateKind::GroupConcat => Accumulator::Concat { text: None },
+            AggregateKind::Percentile(which) => {
+                Accumulator::Percentile(percentile::Gathered::new(which))
+            }
+            AggregateKind::Json { object, binary } => {
+                Accumulator::Json(Gathered::new(object, binary))
+            }
         }
     }
 
     /// Takes a row; whether it is the new extreme.
+    ///
+    /// # Errors
+    /// What cannot be taken: a BLOB in JSON.
     #[inline]
-    pub fn step(&mut self, args: &[Value<'_>]) -> bool {
-        match self {
+    pub fn step(&mut self, args: &[Value<'_>]) -> Result<bool> {
+        Ok(match self {
+            Accumulator::Json(gathered) => {
+                gathered.step(args)?;
+                false
+            }
+            Accumulator::Percentile(gathered) => {
+                gathered.step(args)?;
+                false
+            }
             Accumulator::Count(count) => {
                 *count += i64::from(args.first().is_none_or(|arg| !arg.is_null()));
                 false
@@ -130,7 +181,7 @@ impl Accumulator {
                 false
             }
             Accumulator::Extreme { wanted, best, collation } => {
-                let Some(arg) = args.first().filter(|arg| !arg.is_null()) else { return false };
+                let Some(arg) = args.first().filter(|arg| !arg.is_null()) else { return Ok(false) };
                 let better = best.is_null() || arg.compare(best, *collation) == *wanted;
                 if better {
                     *best = arg.clone().into_owned();
@@ -138,7 +189,9 @@ impl Accumulator {
                 better
             }
             Accumulator::Concat { text } => {
-                let Some(value) = args.first().and_then(Value::to_bytes) else { return false };
+                let Some(value) = args.first().and_then(Value::to_bytes) else {
+                    return Ok(false);
+                };
                 match text {
                     None => *text = Some(value.into_owned()),
                     Some(text) => {
@@ -151,7 +204,7 @@ impl Accumulator {
                 }
                 false
             }
-        }
+        })
     }
 
     /// The result.
@@ -171,6 +224,8 @@ impl Accumulator {
             Accumulator::Sum(_, sum) => Value::Int(sum.int),
             Accumulator::Extreme { best, .. } => best.clone(),
             Accumulator::Concat { text } => text.clone().map_or(Value::Null, Value::text),
+            Accumulator::Json(gathered) => gathered.finish()?,
+            Accumulator::Percentile(gathered) => gathered.finish(),
         })
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use box_kit::zone::Zone;
+
 use super::{Context, Scalar};
 use crate::error::Result;
 use crate::number::{self, Number};
 use crate::value::{Owned, Value};
 
-const MANY: usize = 127;
+const MANY: usize = 1000;
 /// 1970-01-01 in milliseconds of the Julian day.
 const UNIX_EPOCH_MS: i64 = 210_866_760_000_000;
 /// 9999-12-31 23:59:59.999
@@ -21,7 +23,13 @@ pub(super) static FUNCTIONS: &[Scalar] = &[
     Scalar { name: "julianday", min_args: 0, max_args: MANY, code: julianday, pure: false },
     Scalar { name: "unixepoch", min_args: 0, max_args: MANY, code: unixepoch, pure: false },
     Scalar { name: "strftime", min_args: 1, max_args: MANY, code: strftime, pure: false },
+    Scalar { name: "timediff", min_args: 2, max_args: 2, code: timediff, pure: false },
 ];
+
+thread_local! {
+    /// The zone of `localtime`.
+    static ZONE: Zone = Zone::local();
+}
 
 /// Now, in milliseconds of the Julian day.
 fn now_ms() -> i64 {
@@ -36,6 +44,88 @@ struct Moment {
     subsecond: bool,
     /// It was given as a bare number, which `unixepoch`, `julianday` and `auto` read anew.
     raw: Option<f64>,
+    /// The date as it was spelled: 30 February stays that until its days count.
+    spelled: Option<Civil>,
+    /// By how many days the last date went beyond its month.
+    excess: i64,
+    /// Known to be local time, or UTC.
+    clock: Option<Clock>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Clock {
+    Local,
+    Utc,
+}
+
+impl Moment {
+    fn at(ms: i64) -> Moment {
+        Moment { ms, subsecond: false, raw: None, spelled: None, excess: 0, clock: None }
+    }
+
+    fn now() -> Moment {
+        Moment { clock: Some(Clock::Utc), ..Moment::at(now_ms()) }
+    }
+
+    /// Calendar and clock; the date as it was spelled.
+    fn civil(&mut self) -> Civil {
+        let civil = Civil::of(self.ms);
+        match self.spelled.take() {
+            Some(Civil { year, month, day, .. }) => Civil { year, month, day, ..civil },
+            None => civil,
+        }
+    }
+
+    fn set_civil(&mut self, civil: Civil) {
+        self.ms = civil.to_ms();
+        self.excess = (civil.day - days_of_month(civil.year, civil.month)).max(0);
+    }
+
+    fn make_local(&mut self) {
+        if self.clock != Some(Clock::Local) {
+            self.ms += local_offset_ms(self.ms);
+            self.clock = Some(Clock::Local);
+        }
+    }
+
+    /// The moment whose local time this is: guessed, then corrected.
+    fn make_utc(&mut self) {
+        if self.clock == Some(Clock::Utc) {
+            return;
+        }
+        let wanted = self.ms;
+        for _ in 0..3 {
+            let error = self.ms + local_offset_ms(self.ms) - wanted;
+            if error == 0 {
+                break;
+            }
+            self.ms -= error;
+        }
+        self.clock = Some(Clock::Utc);
+    }
+}
+
+/// What the local zone adds to UTC. The years that a 32-bit clock does not know are told by one
+/// that is alike, as SQLite does.
+fn local_offset_ms(ms: i64) -> i64 {
+    let known = (UNIX_EPOCH_MS..213_014_145_600_000).contains(&ms);
+    let ms = if known {
+        ms
+    } else {
+        let civil = Civil::of(ms);
+        Civil { year: 2000 + civil.year.rem_euclid(4), ..civil }.to_ms()
+    };
+    let second = (ms - UNIX_EPOCH_MS).div_euclid(1000);
+    ZONE.with(|zone| i64::from(zone.offset(second))) * 1000
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,7 +205,7 @@ fn show_time(civil: &Civil, subsecond: bool) -> String {
 /// The moment that the arguments name: a time value and its modifiers.
 fn moment(args: &[Value<'_>]) -> Option<Moment> {
     let Some((first, modifiers)) = args.split_first() else {
-        return Some(Moment { ms: now_ms(), subsecond: false, raw: None });
+        return Some(Moment::now());
     };
     let mut moment = match first {
         Value::Null => return None,
@@ -133,7 +223,7 @@ fn moment(args: &[Value<'_>]) -> Option<Moment> {
 fn of_number(value: f64) -> Moment {
     let in_range = (0.0..5_373_484.5).contains(&value);
     let ms = if in_range { (value * DAY_MS as f64 + 0.5) as i64 } else { -1 };
-    Moment { ms, subsecond: false, raw: Some(value) }
+    Moment { raw: Some(value), ..Moment::at(ms) }
 }
 
 fn digits(text: &str, count: usize) -> Option<(i64, &str)> {
@@ -145,19 +235,18 @@ fn digits(text: &str, count: usize) -> Option<(i64, &str)> {
 }
 
 fn parse(text: &str) -> Option<Moment> {
-    let exact = |ms| Some(Moment { ms, subsecond: false, raw: None });
-    if let Some(civil) = parse_date(text) {
-        return exact(civil);
+    if let Some(moment) = parse_date(text) {
+        return Some(moment);
     }
     if let Some((hour_ms, zone)) = parse_time(text) {
         let base = Civil { year: 2000, month: 1, day: 1, hour: 0, minute: 0, second_ms: 0 };
-        return exact(base.to_ms() + hour_ms - zone);
+        return Some(zoned(base.to_ms() + hour_ms, zone));
     }
     if text.eq_ignore_ascii_case("now") {
-        return exact(now_ms());
+        return Some(Moment::now());
     }
     if text.eq_ignore_ascii_case("subsec") || text.eq_ignore_ascii_case("subsecond") {
-        return Some(Moment { ms: now_ms(), subsecond: true, raw: None });
+        return Some(Moment { subsecond: true, ..Moment::now() });
     }
     let prefix = number::prefix(text.as_bytes());
     prefix.whole.then(|| match prefix.value {
@@ -166,7 +255,13 @@ fn parse(text: &str) -> Option<Moment> {
     })
 }
 
-fn parse_date(text: &str) -> Option<i64> {
+/// A time with the milliseconds of the zone that was named with it.
+fn zoned(ms: i64, zone: Option<i64>) -> Moment {
+    let clock = zone.map(|_| Clock::Utc);
+    Moment { clock, ..Moment::at(ms - zone.unwrap_or(0)) }
+}
+
+fn parse_date(text: &str) -> Option<Moment> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -180,15 +275,15 @@ fn parse_date(text: &str) -> Option<i64> {
     let rest = rest.trim_start_matches([' ', 'T']);
     let year = if negative { -year } else { year };
     let civil = Civil { year, month, day, hour: 0, minute: 0, second_ms: 0 };
-    if rest.is_empty() {
-        return Some(civil.to_ms());
-    }
-    let (time, zone) = parse_time(rest)?;
-    Some(civil.to_ms() + time - zone)
+    let (time, zone) = if rest.is_empty() { (0, None) } else { parse_time(rest)? };
+    let mut moment = zoned(civil.to_ms() + time, zone);
+    moment.excess = (day - days_of_month(year, month)).max(0);
+    moment.spelled = zone.is_none().then_some(civil);
+    Some(moment)
 }
 
-/// `HH:MM[:SS[.FFF]][zone]`: milliseconds of the day, and of the zone.
-fn parse_time(text: &str) -> Option<(i64, i64)> {
+/// `HH:MM[:SS[.FFF]][zone]`: milliseconds of the day, and of the zone where one is named.
+fn parse_time(text: &str) -> Option<(i64, Option<i64>)> {
     let (hour, rest) = digits(text, 2)?;
     let (minute, mut rest) = digits(rest.strip_prefix(':')?, 2)?;
     if hour > 24 || minute > 59 {
@@ -206,7 +301,8 @@ fn parse_time(text: &str) -> Option<(i64, i64)> {
             rest.strip_prefix('.').map(|f| f.bytes().take_while(u8::is_ascii_digit).count());
         if let Some(len) = fraction_len.filter(|len| *len > 0) {
             let (fraction, behind) = rest.split_at(len + 1);
-            second_ms += (fraction.parse::<f64>().ok()? * 1000.0 + 0.5) as i64;
+            // Rounded, but never into the next second.
+            second_ms += ((fraction.parse::<f64>().ok()? * 1000.0 + 0.5) as i64).min(999);
             rest = behind;
         }
     }
@@ -214,17 +310,18 @@ fn parse_time(text: &str) -> Option<(i64, i64)> {
     Some((hour * 3_600_000 + minute * 60_000 + second_ms, zone))
 }
 
-fn parse_zone(text: &str) -> Option<i64> {
+fn parse_zone(text: &str) -> Option<Option<i64>> {
     let sign = match text.bytes().next() {
-        None => return Some(0),
-        Some(b'Z' | b'z') => return text[1..].trim().is_empty().then_some(0),
+        None => return Some(None),
+        Some(b'Z' | b'z') => return text[1..].trim().is_empty().then_some(Some(0)),
         Some(b'+') => 1,
         Some(b'-') => -1,
         _ => return None,
     };
     let (hours, rest) = digits(&text[1..], 2)?;
     let (minutes, rest) = digits(rest.strip_prefix(':')?, 2)?;
-    rest.trim().is_empty().then_some(sign * (hours * 3_600_000 + minutes * 60_000))
+    let ms = sign * (hours * 3_600_000 + minutes * 60_000);
+    (hours <= 14 && minutes <= 59 && rest.trim().is_empty()).then_some(Some(ms))
 }
 
 fn apply(moment: &mut Moment, modifier: &str, place: usize) -> Option<()> {
@@ -253,12 +350,29 @@ fn apply(moment: &mut Moment, modifier: &str, place: usize) -> Option<()> {
             moment.raw = raw;
             return Some(());
         }
-        // Times are told in UTC: the zone files of the machine are not read.
-        "localtime" | "utc" | "ceiling" | "floor" => return Some(()),
+        "ceiling" => {
+            moment.spelled = None;
+            return Some(());
+        }
+        "floor" => {
+            moment.ms -= moment.excess * DAY_MS;
+            moment.spelled = None;
+            return Some(());
+        }
+        "localtime" => {
+            moment.make_local();
+            moment.spelled = None;
+            return Some(());
+        }
+        "utc" => {
+            moment.make_utc();
+            moment.spelled = None;
+            return Some(());
+        }
         _ => {}
     }
     if let Some(unit) = lower.strip_prefix("start of ") {
-        let mut civil = Civil::of(moment.ms);
+        let mut civil = moment.civil();
         (civil.hour, civil.minute, civil.second_ms) = (0, 0, 0);
         match unit.trim() {
             "day" => {}
@@ -279,6 +393,7 @@ fn apply(moment: &mut Moment, modifier: &str, place: usize) -> Option<()> {
         if !prefix.whole || !(0..7).contains(&wanted) {
             return None;
         }
+        moment.spelled = None;
         let today = ((moment.ms + 129_600_000) / DAY_MS) % 7;
         moment.ms += (wanted - today).rem_euclid(7) * DAY_MS;
         return Some(());
@@ -288,6 +403,7 @@ fn apply(moment: &mut Moment, modifier: &str, place: usize) -> Option<()> {
 
 /// `+NNN days`, `-HH:MM`, `+YYYY-MM-DD HH:MM`.
 fn shift(moment: &mut Moment, text: &str) -> Option<()> {
+    moment.excess = 0;
     let signed = text.starts_with(['+', '-']);
     let body = text.trim_start_matches(['+', '-']);
     let sign = if text.starts_with('-') { -1 } else { 1 };
@@ -306,6 +422,7 @@ fn shift(moment: &mut Moment, text: &str) -> Option<()> {
         return Some(());
     }
     if let Some((time, _)) = parse_time(body) {
+        moment.spelled = None;
         moment.ms += sign * time;
         return Some(());
     }
@@ -335,17 +452,18 @@ fn shift(moment: &mut Moment, text: &str) -> Option<()> {
         }
         _ => return None,
     };
+    moment.spelled = None;
     let rounder = if amount < 0.0 { -0.5 } else { 0.5 };
     moment.ms = moment.ms.checked_add((amount * milliseconds + rounder) as i64)?;
     Some(())
 }
 
 fn add_months(moment: &mut Moment, months: i64) {
-    let mut civil = Civil::of(moment.ms);
+    let mut civil = moment.civil();
     let all = civil.year * 12 + civil.month - 1 + months.clamp(-200_000, 200_000);
     civil.year = all.div_euclid(12);
     civil.month = all.rem_euclid(12) + 1;
-    moment.ms = civil.to_ms();
+    moment.set_civil(civil);
 }
 
 fn date(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
@@ -412,7 +530,14 @@ fn strftime(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
             b'I' => format!("{hour12:02}"),
             b'l' => format!("{hour12:2}"),
             b'j' => format!("{:03}", day_of_year + 1),
-            b'J' => number::general(m.ms as f64 / DAY_MS as f64, 16, false),
+            b'J' => {
+                let style = number::Style {
+                    kind: number::Kind::General,
+                    precision: 16,
+                    ..number::Style::default()
+                };
+                style.show(m.ms as f64 / DAY_MS as f64)
+            }
             b'm' => format!("{:02}", civil.month),
             b'M' => format!("{:02}", civil.minute),
             b'p' => if civil.hour >= 12 { "PM" } else { "AM" }.into(),
@@ -432,6 +557,35 @@ fn strftime(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
         out.extend_from_slice(text.as_bytes());
     }
     Ok(Value::text(out))
+}
+
+/// `timediff(a, b)`: what is added to b to get a, in years, months, days and time.
+fn timediff(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
+    let (Some(to), Some(from)) = (moment(&args[..1]), moment(&args[1..])) else {
+        return Ok(Value::Null);
+    };
+    let forward = to.ms >= from.ms;
+    let target = Civil::of(to.ms);
+    let mut start = Civil::of(from.ms);
+    let (late, early) = if forward { (target, start) } else { (start, target) };
+    let mut months = (late.year - early.year) * 12 + late.month - early.month;
+    (start.year, start.month) = (target.year, target.month);
+    // A month too many where the day of the month was not reached.
+    while if forward { to.ms < start.to_ms() } else { to.ms > start.to_ms() } {
+        months -= 1;
+        let all = start.year * 12 + start.month - 1 + if forward { -1 } else { 1 };
+        (start.year, start.month) = (all.div_euclid(12), all.rem_euclid(12) + 1);
+    }
+    let zero = Civil { year: 0, month: 1, day: 1, hour: 0, minute: 0, second_ms: 0 };
+    let rest = Civil::of((to.ms - start.to_ms()).abs() + zero.to_ms());
+    Ok(Value::text(format!(
+        "{}{:04}-{:02}-{:02} {}",
+        if forward { '+' } else { '-' },
+        months / 12,
+        months % 12,
+        rest.day - 1,
+        show_time(&rest, true)
+    )))
 }
 
 #[cfg(test)]

@@ -89,23 +89,10 @@ fn round(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
     Ok(Value::Real(round_decimal(value, digits)))
 }
 
-/// Rounds half away from zero on the decimal text, as SQLite's formatter does.
+/// Rounds on the decimal text, as SQLite's formatter does.
 fn round_decimal(value: f64, digits: usize) -> f64 {
-    let long = format!("{:.*e}", 15, value.abs());
-    let decimal: f64 = long.parse().unwrap_or(value.abs());
-    let text = format!("{decimal:.*}", digits + 12, decimal = decimal);
-    let scaled = text.parse::<f64>().unwrap_or(decimal);
-    // Where the double lies a hair below a half, its 16 digits say a half: that rounds up.
-    let shown = number::general(scaled, 16, true);
-    let half_up = match shown.split_once('.') {
-        Some((_, fraction)) if !shown.contains('e') => {
-            fraction.len() == digits + 1 && fraction.ends_with('5')
-        }
-        _ => false,
-    };
-    let nudge = if half_up { 10f64.powi(-(digits as i32) - 3) } else { 0.0 };
-    let rounded: f64 = format!("{:.*}", digits, scaled + nudge).parse().unwrap_or(value);
-    if value < 0.0 { -rounded } else { rounded }
+    let style = number::Style { precision: digits, bang: true, ..number::Style::default() };
+    style.show(value).parse().unwrap_or(value)
 }
 
 fn sign(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
@@ -148,7 +135,10 @@ fn log(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
         let value = real(&args[0]).filter(|v| *v > 0.0);
         return Ok(value.map_or(Value::Null, |v| Value::real(v.log10())));
     }
-    two(args, |base, x| if base <= 0.0 || x <= 0.0 { f64::NAN } else { x.ln() / base.ln() })
+    two(args, |base, x| {
+        let (x, base) = (x.ln(), base.ln());
+        if base <= 0.0 || !x.is_finite() || !base.is_finite() { f64::NAN } else { x / base }
+    })
 }
 
 fn pow(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {

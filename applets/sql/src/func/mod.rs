@@ -3,8 +3,11 @@
 
 mod aggregate;
 mod date;
+mod json;
+pub mod json_table;
 mod math;
 pub mod pattern;
+mod percentile;
 pub mod printf;
 mod scalar;
 mod table;
@@ -19,6 +22,8 @@ use crate::value::{Owned, Value};
 
 pub use aggregate::{AGGREGATES, Accumulator};
 pub use date::current;
+pub use json::{as_blob as json_as_blob, nests as nests_json};
+pub use percentile::Percentile;
 pub use table::TABLE_FUNCTIONS;
 
 /// What a scalar function may ask for.
@@ -67,6 +72,12 @@ pub enum AggregateKind {
     Min,
     Max,
     GroupConcat,
+    /// `json_group_array()` and its kin.
+    Json {
+        object: bool,
+        binary: bool,
+    },
+    Percentile(Percentile),
 }
 
 /// A built-in window function.
@@ -119,7 +130,12 @@ impl std::fmt::Debug for TableFn {
 
 /// All scalar functions.
 fn scalars() -> impl Iterator<Item = &'static Scalar> {
-    scalar::FUNCTIONS.iter().chain(text::FUNCTIONS).chain(math::FUNCTIONS).chain(date::FUNCTIONS)
+    scalar::FUNCTIONS
+        .iter()
+        .chain(text::FUNCTIONS)
+        .chain(math::FUNCTIONS)
+        .chain(date::FUNCTIONS)
+        .chain(json::FUNCTIONS)
 }
 
 /// What a look-up found.

@@ -43,8 +43,35 @@ fn quote_real(value: f64) -> String {
     if value.is_infinite() {
         return if value > 0.0 { "9.0e+999".into() } else { "-9.0e+999".into() };
     }
-    let short = number::real_to_text(value);
-    if short.parse() == Ok(value) { short } else { number::general(value, 20, true) }
+    number::real_to_text(value)
+}
+
+/// Whether a text has control characters, which `unistr()` spells.
+fn needs_unistr(text: &[u8]) -> bool {
+    text.iter().any(|byte| *byte < 0x20)
+}
+
+/// Control characters and backslashes as `unistr()` reads them.
+fn unistr_escaped(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for &byte in text {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            0..=0x1f => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// A value as an SQL literal, control characters spelled out.
+pub fn unistr_quote(value: &Value<'_>) -> Vec<u8> {
+    match value {
+        Value::Text(text) if needs_unistr(text) => {
+            [b"unistr(", &*sql_quote(&unistr_escaped(text)), b")"].concat()
+        }
+        other => quote(other),
+    }
 }
 
 #[derive(Default)]
@@ -167,8 +194,8 @@ fn convert<'a, 'v: 'a>(
         b'x' | b'X' | b'o' | b'p' => {
             let value = args.next().map_or(0, Value::to_int);
             let digits = match conversion {
-                b'x' | b'p' => format!("{value:x}"),
-                b'X' => format!("{value:X}"),
+                b'x' => format!("{value:x}"),
+                b'X' | b'p' => format!("{value:X}"),
                 _ => format!("{value:o}"),
             };
             let prefix = match conversion {
@@ -191,7 +218,7 @@ fn convert<'a, 'v: 'a>(
             let times = spec.precision.unwrap_or(1).max(1);
             pad(out, &first.repeat(times), spec);
         }
-        b's' | b'z' | b'q' | b'Q' | b'w' => {
+        b's' | b'z' | b'q' | b'Q' | b'w' | b'j' => {
             let value = args.next();
             let null = value.is_none_or(Value::is_null);
             let text = value.map(|v| v.to_text().into_owned()).unwrap_or_default();
@@ -209,12 +236,35 @@ fn convert<'a, 'v: 'a>(
                 text = cut(text, precision, spec.bang);
             }
             let quoted = match conversion {
+                b'Q' if !null && spec.alternate && needs_unistr(text) => {
+                    [b"unistr(", &*sql_quote(&unistr_escaped(text)), b")"].concat()
+                }
                 b'Q' if !null => sql_quote(text),
+                b'q' if spec.alternate && needs_unistr(text) => {
+                    double(&unistr_escaped(text), b'\'')
+                }
                 b'q' => double(text, b'\''),
+                b'j' => {
+                    let mut quoted = Vec::new();
+                    crate::json::append_string(text, &mut quoted);
+                    quoted[1..quoted.len() - 1].to_vec()
+                }
                 b'w' => double(text, b'"'),
                 _ => text.to_vec(),
             };
             pad_text(out, &quoted, spec);
+        }
+        b'r' => {
+            let value = args.next().map_or(0, Value::to_int);
+            let (sign, number) = (sign_of(value < 0, spec), value.unsigned_abs());
+            let suffix = match (number % 10, number % 100 / 10) {
+                (1, tens) if tens != 1 => "st",
+                (2, tens) if tens != 1 => "nd",
+                (3, tens) if tens != 1 => "rd",
+                _ => "th",
+            };
+            let digits = precise(number.to_string(), spec, sign.len() + suffix.len());
+            pad(out, format!("{sign}{digits}{suffix}").as_bytes(), spec);
         }
         b'n' => {}
         _ => return false,
@@ -255,7 +305,7 @@ fn sign_of(negative: bool, spec: &Spec) -> &'static str {
 /// Zeros in front, for a precision or the `0` flag.
 fn precise(digits: String, spec: &Spec, sign: usize) -> String {
     let mut wanted = spec.precision.unwrap_or(0);
-    if spec.zero && !spec.left {
+    if spec.zero {
         wanted = wanted.max(spec.width.saturating_sub(sign));
     }
     let zeros = wanted.saturating_sub(digits.len());
@@ -274,56 +324,32 @@ fn with_commas(digits: &str) -> String {
 }
 
 fn real(value: f64, conversion: u8, spec: &Spec) -> String {
-    if value.is_nan() {
-        return "NaN".into();
-    }
-    let sign = sign_of(value < 0.0, spec);
-    if value.is_infinite() {
-        return if spec.zero { format!("{sign}9.0e+999") } else { format!("{sign}Inf") };
-    }
-    let precision = spec.precision.unwrap_or(6);
-    let magnitude = value.abs();
-    let mut text = match conversion {
-        b'f' => {
-            let mut text = format!("{:.*}", precision, limit_digits(magnitude, spec.bang));
-            if precision == 0 && (spec.alternate || spec.bang) {
-                text.push('.');
-            }
-            if spec.bang && precision == 0 {
-                text.push('0');
-            }
-            text
-        }
-        b'e' | b'E' => exponential(magnitude, precision, conversion == b'E'),
-        _ => {
-            let text = number::general(magnitude, precision.max(1), spec.bang);
-            if conversion == b'G' { text.to_uppercase() } else { text }
-        }
+    let kind = match conversion {
+        b'f' => number::Kind::Fixed,
+        b'e' | b'E' => number::Kind::Exponential,
+        _ => number::Kind::General,
     };
-    if spec.comma && conversion == b'f' {
-        let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-        text = with_commas(whole) + rest;
-    }
-    if spec.zero && !spec.left {
-        text = "0".repeat(spec.width.saturating_sub(sign.len() + text.len())) + &text;
-    }
-    format!("{sign}{text}")
-}
-
-/// SQLite prints 16 significant digits (26 with `!`) and zeros behind them.
-fn limit_digits(value: f64, more: bool) -> f64 {
-    if more || value < 1e15 {
-        return value;
-    }
-    format!("{value:.15e}").parse().unwrap_or(value)
-}
-
-fn exponential(value: f64, precision: usize, upper: bool) -> String {
-    let text = format!("{value:.precision$e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    let e = if upper { 'E' } else { 'e' };
-    format!("{mantissa}{e}{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+    let style = number::Style {
+        kind,
+        precision: spec.precision.unwrap_or(6),
+        bang: spec.bang,
+        alternate: spec.alternate,
+        commas: spec.comma,
+        upper: conversion.is_ascii_uppercase(),
+        huge: spec.zero,
+    };
+    let text = style.show(value);
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None if value.is_nan() => ("", text.as_str()),
+        None => (sign_of(false, spec), text.as_str()),
+    };
+    let zeros = if spec.zero && !spec.left && !value.is_nan() {
+        spec.width.saturating_sub(sign.len() + text.len())
+    } else {
+        0
+    };
+    format!("{sign}{}{text}", "0".repeat(zeros))
 }
 
 fn pad(out: &mut Vec<u8>, text: &[u8], spec: &Spec) {

@@ -4,7 +4,7 @@ use super::{Context, Scalar};
 use crate::error::{Error, Result};
 use crate::value::{Owned, Value};
 
-const MANY: usize = 127;
+const MANY: usize = 1000;
 
 pub(super) static FUNCTIONS: &[Scalar] = &[
     Scalar { name: "typeof", min_args: 1, max_args: 1, code: type_of, pure: true },
@@ -30,11 +30,14 @@ pub(super) static FUNCTIONS: &[Scalar] = &[
         code: option_used,
         pure: true,
     },
-    Scalar { name: "subtype", min_args: 1, max_args: 1, code: zero, pure: true },
+    Scalar { name: "sqlite_compileoption_get", min_args: 1, max_args: 1, code: option, pure: true },
+    Scalar { name: "load_extension", min_args: 1, max_args: 2, code: load_extension, pure: false },
+    Scalar { name: "match", min_args: 2, max_args: 2, code: no_match, pure: true },
+    Scalar { name: "subtype", min_args: 1, max_args: 1, code: subtype, pure: true },
 ];
 
 /// The version of SQLite whose dialect, file format and shell are spoken.
-pub const SQLITE_VERSION: &str = "3.40.1";
+pub const SQLITE_VERSION: &str = "3.54.1";
 
 fn type_of(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
     Ok(Value::text(args[0].type_name()))
@@ -121,10 +124,49 @@ fn source_id(_: &Context<'_>, _: &[Value<'_>]) -> Result<Owned> {
     Ok(Value::text(concat!("box sql ", env!("CARGO_PKG_VERSION"))))
 }
 
-fn option_used(_: &Context<'_>, _: &[Value<'_>]) -> Result<Owned> {
-    Ok(Value::Int(0))
+/// What SQLite would call the options that this engine is built with.
+pub static COMPILE_OPTIONS: &[&str] = &[
+    "ENABLE_MATH_FUNCTIONS",
+    "ENABLE_PERCENTILE",
+    "MAX_ATTACHED=10",
+    "MAX_COLUMN=2000",
+    "MAX_COMPOUND_SELECT=500",
+    "MAX_EXPR_DEPTH=1000",
+    "MAX_LENGTH=1000000000",
+    "MAX_LIKE_PATTERN_LENGTH=50000",
+    "MAX_TRIGGER_DEPTH=1000",
+    "MAX_VARIABLE_NUMBER=32766",
+    "OMIT_LOAD_EXTENSION",
+    "OMIT_SHARED_CACHE",
+    "SOUNDEX",
+    "TEMP_STORE=1",
+    "THREADSAFE=1",
+];
+
+fn option_used(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
+    let Some(name) = args[0].to_bytes() else { return Ok(Value::Null) };
+    let name = String::from_utf8_lossy(&name).to_ascii_uppercase();
+    let name = name.strip_prefix("SQLITE_").unwrap_or(&name);
+    let used = COMPILE_OPTIONS.iter().any(|option| {
+        option.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    Ok(Value::bool(used))
 }
 
-fn zero(_: &Context<'_>, _: &[Value<'_>]) -> Result<Owned> {
-    Ok(Value::Int(0))
+fn option(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
+    let option = usize::try_from(args[0].to_int()).ok().and_then(|n| COMPILE_OPTIONS.get(n));
+    Ok(option.map_or(Value::Null, |option| Value::text(*option)))
+}
+
+/// The subtype of JSON, which the compiler hands over as JSONB.
+fn subtype(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
+    Ok(Value::Int(if matches!(args[0], Value::Blob(_)) { 74 } else { 0 }))
+}
+
+fn load_extension(_: &Context<'_>, _: &[Value<'_>]) -> Result<Owned> {
+    Err(Error::new("not authorized"))
+}
+
+fn no_match(_: &Context<'_>, _: &[Value<'_>]) -> Result<Owned> {
+    Err(Error::new("unable to use function MATCH in the requested context"))
 }

@@ -1,6 +1,6 @@
 //! Table-valued functions.
 
-use super::TableFn;
+use super::{TableFn, json_table};
 use crate::error::{Error, Result};
 use crate::exec::Exec;
 use crate::value::{Owned, Value};
@@ -11,6 +11,30 @@ pub static TABLE_FUNCTIONS: &[TableFn] = &[
         columns: &["value"],
         hidden: &["start", "stop", "step"],
         rows: generate_series,
+    },
+    TableFn {
+        name: "json_each",
+        columns: json_table::COLUMNS,
+        hidden: &["json", "root"],
+        rows: |exec, args| json_table::rows(exec, args, false, false),
+    },
+    TableFn {
+        name: "json_tree",
+        columns: json_table::COLUMNS,
+        hidden: &["json", "root"],
+        rows: |exec, args| json_table::rows(exec, args, true, false),
+    },
+    TableFn {
+        name: "jsonb_each",
+        columns: json_table::COLUMNS,
+        hidden: &["json", "root"],
+        rows: |exec, args| json_table::rows(exec, args, false, true),
+    },
+    TableFn {
+        name: "jsonb_tree",
+        columns: json_table::COLUMNS,
+        hidden: &["json", "root"],
+        rows: |exec, args| json_table::rows(exec, args, true, true),
     },
     TableFn {
         name: "pragma_table_info",

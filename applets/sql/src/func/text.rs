@@ -4,7 +4,7 @@ use super::{Context, Scalar, pattern, printf};
 use crate::error::{Error, Result};
 use crate::value::{Owned, Value, check_length};
 
-const MANY: usize = 127;
+const MANY: usize = 1000;
 
 pub(super) static FUNCTIONS: &[Scalar] = &[
     Scalar { name: "length", min_args: 1, max_args: 1, code: length, pure: true },
@@ -29,8 +29,45 @@ pub(super) static FUNCTIONS: &[Scalar] = &[
     Scalar { name: "glob", min_args: 2, max_args: 2, code: glob, pure: true },
     Scalar { name: "concat", min_args: 1, max_args: MANY, code: concat, pure: true },
     Scalar { name: "concat_ws", min_args: 2, max_args: MANY, code: concat_ws, pure: true },
+    Scalar { name: "unistr", min_args: 1, max_args: 1, code: unistr, pure: true },
+    Scalar { name: "unistr_quote", min_args: 1, max_args: 1, code: unistr_quote, pure: true },
     Scalar { name: "soundex", min_args: 1, max_args: 1, code: soundex, pure: true },
 ];
+
+/// `\XXXX`, `\uXXXX`, `\+XXXXXX`, `\UXXXXXXXX` and `\\` as the characters they stand for.
+fn unistr(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
+    let Some(text) = args[0].to_bytes() else { return Ok(Value::Null) };
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest: &[u8] = &text;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let behind = &rest[at + 1..];
+        let (skip, count) = match behind.first() {
+            Some(b'\\') => {
+                out.push(b'\\');
+                rest = &behind[1..];
+                continue;
+            }
+            Some(b'u') => (1, 4),
+            Some(b'+') => (1, 6),
+            Some(b'U') => (1, 8),
+            _ => (0, 4),
+        };
+        let code = behind
+            .get(skip..skip + count)
+            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+            .and_then(|digits| u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok())
+            .ok_or_else(|| Error::new("invalid Unicode escape"))?;
+        push_char(i64::from(code), &mut out);
+        rest = &behind[skip + count..];
+    }
+    out.extend_from_slice(rest);
+    Ok(Value::text(out))
+}
+
+fn unistr_quote(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
+    Ok(Value::text(printf::unistr_quote(&args[0])))
+}
 
 /// The number of characters, as SQLite counts: bytes that continue none.
 fn chars(text: &[u8]) -> usize {
@@ -219,12 +256,16 @@ fn quote(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
 }
 
 fn char_of(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {
-    let mut out = String::new();
-    for arg in args {
-        let code = u32::try_from(arg.to_int()).ok();
-        out.push(code.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER));
-    }
+    let mut out = Vec::with_capacity(args.len());
+    args.iter().for_each(|arg| push_char(arg.to_int(), &mut out));
     Ok(Value::text(out))
+}
+
+/// Appends a code point; what is none becomes U+FFFD.
+fn push_char(code: i64, out: &mut Vec<u8>) {
+    let code = u32::try_from(code).ok().and_then(char::from_u32);
+    let char = code.unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
 fn unicode(_: &Context<'_>, args: &[Value<'_>]) -> Result<Owned> {

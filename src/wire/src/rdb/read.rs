@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::crc64::crc64;
+use super::expiring::{self, Field};
 use super::intset::IntSet;
 use super::listpack::ListPack;
 use super::stream::{self, Stream};
@@ -76,6 +77,8 @@ pub enum Value<'a> {
     ZsetPack(ListPack),
     /// Members of a small set.
     SetPack(ListPack),
+    /// A hash whose fields may expire.
+    HashExpiring(Vec<Field<'a>>),
     /// A stream.
     Stream(Box<Stream>),
 }
@@ -162,6 +165,11 @@ impl<'a> Reader<'a> {
             return Err(broken("checksum"));
         }
         Ok(Reader { all: body, rest: body, version })
+    }
+
+    /// Whether Valkey's meaning of a type counts.
+    pub(super) fn is_valkey(&self) -> bool {
+        self.version == VERSION_VALKEY
     }
 
     /// Offset of what is read next.
@@ -264,6 +272,10 @@ impl<'a> Reader<'a> {
             kind::STREAM | kind::STREAM2 | kind::STREAM3 => {
                 Value::Stream(Box::new(stream::read(self, kind)?))
             }
+            kind::HASH_TTL
+            | kind::HASH_LISTPACK_TTL
+            | kind::HASH_METADATA
+            | kind::HASH_LISTPACK_EX => Value::HashExpiring(expiring::read(self, kind)?),
             _ => return Err(self.broken("Unknown RDB encoding type")),
         })
     }
@@ -276,7 +288,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn listpack(&mut self, group: usize) -> Result<ListPack, Broken> {
+    pub(super) fn listpack(&mut self, group: usize) -> Result<ListPack, Broken> {
         let bytes = self.string()?.into_owned();
         let pack = ListPack::from_bytes(bytes).filter(|pack| in_groups(pack, group));
         pack.ok_or_else(|| self.broken("Listpack integrity check failed"))
@@ -297,7 +309,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A counted sequence of elements that have `least` bytes each.
-    fn many<T>(
+    pub(super) fn many<T>(
         &mut self,
         least: usize,
         mut element: impl FnMut(&mut Self) -> Result<T, Broken>,

@@ -1,7 +1,7 @@
 //! Commands of the group generic.
 
 use super::{Begin, Command, Find, KeySpec, category, container, flag, key};
-use crate::cmd::{dump, expire, generic, migrate, object, scan, sort};
+use crate::cmd::{dump, expire, generic, migrate, object, replication, scan, sort};
 
 /// The rows.
 pub static COMMANDS: &[Command] = &[
@@ -704,6 +704,6 @@ pub static COMMANDS: &[Command] = &[
         tips: &["request_policy:all_shards", "response_policy:agg_min"],
         specs: &[],
         subs: &[],
-        run: generic::wait,
+        run: replication::wait,
     },
 ];

@@ -15,6 +15,7 @@ mod hyperloglog;
 mod list;
 mod module;
 mod pubsub;
+mod replication;
 mod scripting;
 mod server;
 mod set;
@@ -142,7 +143,7 @@ const EMPTY: u16 = u16::MAX;
 
 static INDEX: OnceLock<Index> = OnceLock::new();
 
-fn groups() -> [&'static [Command]; 18] {
+fn groups() -> [&'static [Command]; 19] {
     [
         acl::COMMANDS,
         bitmap::COMMANDS,
@@ -155,6 +156,7 @@ fn groups() -> [&'static [Command]; 18] {
         list::COMMANDS,
         module::COMMANDS,
         pubsub::COMMANDS,
+        replication::COMMANDS,
         scripting::COMMANDS,
         server::COMMANDS,
         set::COMMANDS,
