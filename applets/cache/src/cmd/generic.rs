@@ -134,9 +134,11 @@ pub fn move_(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         return Ok(());
     }
     let Some(entry) = ctx.db.take(key) else { return Ok(()) };
-    ctx.db.changed(event::GENERIC, "move_from", key);
     ctx.db.id = to;
     place(&mut ctx.db, key, entry);
+    ctx.db.id = from;
+    ctx.db.changed(event::GENERIC, "move_from", key);
+    ctx.db.id = to;
     ctx.db.changed(event::GENERIC, "move_to", key);
     ctx.db.id = from;
     ctx.out.int(1);
