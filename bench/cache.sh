@@ -35,15 +35,23 @@ done
 # Resident bytes of a process.
 rss() { awk '/VmRSS/ { print $2 * 1024 }' /proc/"$1"/status; }
 
-# NAME AWK-FORMAT COUNT: bytes an item in a fresh server, ours and theirs. The program prints requests.
+# COMMAND... : starts a server, prints its growth in bytes an item after the program's requests.
+growth() {
+    program=$1 count=$2
+    shift 2
+    "$@" --port 7913 --save "" --dir "$dir" >"$dir/fresh.log" & fresh=$!
+    until redis-cli -p 7913 ping >/dev/null 2>&1; do :; done
+    before=$(rss $fresh)
+    awk "BEGIN { for (i = 0; i < $count; i++) { $program } }" | redis-cli -p 7913 --pipe >/dev/null
+    echo $(( ($(rss $fresh) - before) / count ))
+    kill $fresh
+    wait $fresh || true
+}
+
+# NAME AWK-PROGRAM COUNT: bytes an item in a fresh server, ours and theirs.
 memory() {
-    for port in 7911 7912; do redis-cli -p $port flushall >/dev/null; done
-    sleep 1
-    a=$(rss $ours); b=$(rss $theirs)
-    for port in 7911 7912; do
-        awk -v count="$3" "BEGIN { for (i = 0; i < count; i++) { $2 } }" | redis-cli -p $port --pipe >/dev/null
-    done
-    echo "$1 $(( ($(rss $ours) - a) / $3 )) $(( ($(rss $theirs) - b) / $3 ))"
+    ours_bytes=$(growth "$2" "$3" "$box" cache-server)
+    printf '%-24s %6d %6d\n' "$1" "$ours_bytes" "$(growth "$2" "$3" redis-server)"
 }
 
 printf '\n%-24s %6s %6s\n' 'bytes an item' box redis

@@ -65,6 +65,12 @@ impl Running {
         }
     }
 
+    /// Whether such a line has come already.
+    pub fn has_said(&mut self, part: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(|line| line.contains(part))
+    }
+
     /// The `url` of the line that says a tunnel was started, split into host and port.
     #[track_caller]
     pub fn url(&mut self) -> (String, u16) {

@@ -35,7 +35,17 @@ pub enum Command {
     /// Run an edge that agents connect to.
     Server(Server),
     /// Run a reverse proxy.
+    ///
+    /// Example: box proxy run --listen 127.0.0.1:8080 --to 3000
     Run(Run),
+    /// Check a configuration file of `run`.
+    Check(Check),
+    /// Let a running `run` read its configuration file again.
+    Reload(Check),
+    /// Trust the local certificate authority on this computer (as root).
+    Trust,
+    /// Take that back.
+    Untrust,
     /// Add, list and revoke the tokens of a server.
     #[command(subcommand)]
     Token(Token),
@@ -86,13 +96,22 @@ pub struct Upstream {
     /// What the target speaks. http2 is needed for gRPC; on a plain connection it must expect it.
     #[arg(long, value_name = "http1|http2", default_value = "http1", value_parser = ["http1", "http2"])]
     pub upstream_protocol: String,
+    /// Tell the target in a PROXY header of this version whom each connection is for.
+    #[arg(long, visible_alias = "proxy-proto", value_name = "1|2",
+          value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub proxy_protocol: Option<u8>,
 }
 
 impl Upstream {
     /// The same, for a target without a scheme.
     pub fn manner(&self, scheme: &'static str) -> Manner {
         let http2 = self.upstream_protocol == "http2";
-        Manner { scheme, verify: self.upstream_tls_verify, http2 }
+        Manner {
+            scheme,
+            verify: self.upstream_tls_verify,
+            http2,
+            proxy_protocol: self.proxy_protocol,
+        }
     }
 }
 
@@ -244,12 +263,15 @@ pub struct Server {
 /// `box proxy run`.
 #[derive(Clone, Debug, Args)]
 pub struct Run {
+    /// A configuration file (TOML); it is read again at SIGHUP.
+    #[arg(value_name = "CONFIG", conflicts_with_all = ["listen", "to"])]
+    pub config: Option<PathBuf>,
     /// Where to listen.
-    #[arg(long, value_name = "ADDR", required = true)]
+    #[arg(long, value_name = "ADDR", requires = "to")]
     pub listen: Vec<String>,
     /// Where requests go: PORT, HOST:PORT, http://…, https://… or unix:PATH.
-    #[arg(long, value_name = "TARGET", required = true)]
-    pub to: String,
+    #[arg(long, value_name = "TARGET", requires = "listen")]
+    pub to: Option<String>,
     /// Append to X-Forwarded-For instead of replacing it: what connects is a proxy of ours.
     #[arg(long)]
     pub trust_forwarded: bool,
@@ -262,9 +284,16 @@ pub struct Run {
     /// Threads; by default one a core.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Seconds that open connections get when the proxy is asked to end.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    pub drain: u64,
+    /// Seconds that open connections get when the proxy is asked to end [default: 30].
+    #[arg(long, value_name = "SECONDS")]
+    pub drain: Option<u64>,
+}
+
+/// `box proxy check` and `reload`.
+#[derive(Clone, Debug, Args)]
+pub struct Check {
+    /// The configuration file (TOML).
+    pub config: PathBuf,
 }
 
 /// `box proxy token`.

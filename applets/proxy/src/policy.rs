@@ -88,6 +88,14 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.basic_auth.is_empty()
+            && self.allow.is_empty()
+            && self.deny.is_empty()
+            && self.rate.is_none()
+    }
+
     /// From what was written on the command line.
     ///
     /// # Errors
@@ -116,6 +124,23 @@ impl Rules {
             rate: rate.transpose()?,
         })
     }
+}
+
+/// Fields of the form `Name: value`, with nothing in them that would start another field.
+///
+/// # Errors
+/// One is not of the form; it is named.
+pub fn fields(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let parse = |text: &String| {
+        let (name, value) = text.split_once(':')?;
+        let clean = !value.bytes().any(|b| b.is_ascii_control());
+        (box_wire::http1::is_token(name.as_bytes()) && clean)
+            .then(|| (name.to_owned(), value.trim().to_owned()))
+    };
+    let each = |text: &String| {
+        parse(text).ok_or_else(|| Failure::misuse("not of the form 'Name: value'").about(text))
+    };
+    texts.iter().map(each).collect()
 }
 
 /// Rules with what they remember. One a thread.

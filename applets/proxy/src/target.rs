@@ -21,6 +21,7 @@ pub struct TargetSpec {
     /// The Host that belongs to it.
     pub host: String,
     http2: bool,
+    proxy_protocol: Option<u8>,
 }
 
 /// How a service is spoken to.
@@ -32,6 +33,8 @@ pub struct Manner {
     pub verify: bool,
     /// In HTTP/2, on plain connections too.
     pub http2: bool,
+    /// With a PROXY header of this version in front.
+    pub proxy_protocol: Option<u8>,
 }
 
 impl TargetSpec {
@@ -40,11 +43,11 @@ impl TargetSpec {
     /// # Errors
     /// It is none of the forms.
     pub fn parse(text: &str, manner: Manner) -> Result<TargetSpec, Failure> {
-        let Manner { scheme, verify, http2 } = manner;
+        let Manner { scheme, verify, http2, proxy_protocol } = manner;
         if let Some(path) = text.strip_prefix("unix:") {
             let kind = TargetKind::Unix(path.into());
             let (name, shown, host) = (text.to_owned(), text.to_owned(), "localhost".to_owned());
-            return Ok(TargetSpec { kind, name, shown, tls: None, host, http2 });
+            return Ok(TargetSpec { kind, name, shown, tls: None, host, http2, proxy_protocol });
         }
         let (scheme, rest, usual) = match text.split_once("://") {
             Some(("http", rest)) => ("http", rest, Some(80)),
@@ -66,12 +69,14 @@ impl TargetSpec {
         let host_field = if usual == Some(port) { host.to_owned() } else { name.clone() };
         let kind = TargetKind::Tcp(host.to_owned(), port);
         let shown = format!("{scheme}://{name}");
-        Ok(TargetSpec { kind, shown, name, tls, host: host_field, http2 })
+        Ok(TargetSpec { kind, shown, name, tls, host: host_field, http2, proxy_protocol })
     }
 
     /// The target, for one thread.
     pub fn target(&self) -> Target {
-        Target::new(self.kind.clone(), self.name.clone(), self.tls.clone()).with_http2(self.http2)
+        Target::new(self.kind.clone(), self.name.clone(), self.tls.clone())
+            .with_http2(self.http2)
+            .with_proxy_protocol(self.proxy_protocol)
     }
 }
 
@@ -97,8 +102,12 @@ mod tests {
 
     #[test]
     fn all_forms_are_understood() {
-        let parse =
-            |text| TargetSpec::parse(text, Manner { scheme: "http", verify: false, http2: false });
+        let parse = |text| {
+            TargetSpec::parse(
+                text,
+                Manner { scheme: "http", verify: false, http2: false, proxy_protocol: None },
+            )
+        };
         let name = |text| parse(text).expect("a target").name;
         assert_eq!(name("3000"), "localhost:3000");
         assert_eq!(name("127.0.0.1:80"), "127.0.0.1:80");

@@ -8,6 +8,7 @@ use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
 
 use crate::dissect::{Options, Payload};
+use crate::report::{Output, follow, stats};
 use crate::time::stamp::Form;
 
 /// The snapshot length that stands for "all of it".
@@ -135,6 +136,12 @@ pub struct Settings {
     pub skip: u64,
     /// `--print-sampling`
     pub sampling: Option<u64>,
+    /// `--where`
+    pub display: Option<String>,
+    /// `--json`, `--fields`, `--stats`, `--follow`
+    pub output: Output,
+    /// `--hex`, `--raw`
+    pub follow_form: follow::Form,
     /// Called by our own name rather than by the incumbent's.
     pub own_name: bool,
     /// `--nano`
@@ -184,6 +191,9 @@ impl Default for Settings {
             lengths: false,
             skip: 0,
             sampling: None,
+            display: None,
+            output: Output::Text,
+            follow_form: follow::Form::Ascii,
             own_name: false,
             precision: Precision::Micro,
             expression: String::new(),
@@ -205,22 +215,30 @@ impl Settings {
 
 /// Options with a value.
 const WITH_VALUE: &str = "BCEFGijmMQrsTVwWyzZc";
+/// Options of a long name alone, with a value.
+const NAMED_WITH_VALUE: &[&str] =
+    &["time-stamp-precision", "skip", "print-sampling", "fields", "follow", "stats", "where"];
 /// Options without one.
 const FLAGS: &str = "aAbdDefghHIJKlLnNOpqStuUvxXY#";
 
 /// Long names, and the short option each stands for, or a name of its own.
 const LONG: &[(&str, &str)] = &[
     ("absolute-tcp-sequence-numbers", "S"),
+    ("ascii", "ascii"),
     ("buffer-size", "B"),
     ("count", "count"),
     ("debug-filter-parser", "Y"),
     ("direction", "Q"),
     ("dont-verify-checksums", "K"),
+    ("fields", "fields"),
+    ("follow", "follow"),
     ("fp-type", "fp-type"),
     ("help", "h"),
+    ("hex", "hex"),
     ("immediate-mode", "immediate-mode"),
     ("interface", "i"),
     ("ip-oneline", "g"),
+    ("json", "json"),
     ("lengths", "lengths"),
     ("linktype", "y"),
     ("list-data-link-types", "L"),
@@ -236,14 +254,17 @@ const LONG: &[(&str, &str)] = &[
     ("pcapng", "pcapng"),
     ("print", "print"),
     ("print-sampling", "print-sampling"),
+    ("raw", "raw"),
     ("relinquish-privileges", "Z"),
     ("skip", "skip"),
     ("snapshot-length", "s"),
+    ("stats", "stats"),
     ("strict-vlan", "strict-vlan"),
     ("time-stamp-precision", "time-stamp-precision"),
     ("time-stamp-type", "j"),
     ("time-t-size", "time-t-size"),
     ("version", "version"),
+    ("where", "where"),
 ];
 
 /// Why the words are refused.
@@ -279,8 +300,7 @@ pub fn parse(program: &str, words: &[OsString], own_name: bool) -> Result<Settin
                 None => (long, None),
             };
             let option = long_option(program, name)?;
-            let needs_value = WITH_VALUE.contains(option)
-                || matches!(option, "time-stamp-precision" | "skip" | "print-sampling");
+            let needs_value = WITH_VALUE.contains(option) || NAMED_WITH_VALUE.contains(&option);
             if needs_value && value.is_none() {
                 value = words.next();
                 if value.is_none() {
@@ -353,6 +373,14 @@ impl Settings {
             "g" => self.options.one_line = true,
             "z" => self.rotate_command = Some(value),
             "lengths" => self.lengths = true,
+            "json" => self.output = Output::Json,
+            "fields" => self.output = Output::fields(&value)?,
+            "stats" => self.output = Output::Statistics(stats::Kind::list(&value)?),
+            "follow" => self.output = Output::Follow(follow::Wanted::named(&value)?),
+            "where" => self.display = Some(value),
+            "ascii" => self.follow_form = follow::Form::Ascii,
+            "hex" => self.follow_form = follow::Form::Hex,
+            "raw" => self.follow_form = follow::Form::Raw,
             "pcapng" => self.pcapng = true,
             "strict-vlan" => self.strict_vlan = true,
             "skip" => self.skip = number("packet skip count", &value)?,
@@ -498,6 +526,14 @@ impl Settings {
         }
         if self.own_name && self.write.as_deref().is_some_and(|path| path.ends_with(".pcapng")) {
             self.pcapng = true;
+        }
+        if !self.output.is_text() {
+            // Fields do not depend on how little the text shows, nor names on a server.
+            self.options.quiet = 0;
+            self.numeric = self.numeric.max(1);
+        }
+        if let Output::Follow(wanted) = &mut self.output {
+            wanted.form = self.follow_form;
         }
         if let Some(path) = &self.filter_file {
             self.expression = filter_text(path)?;

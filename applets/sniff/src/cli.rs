@@ -151,6 +151,30 @@ pub struct Cli {
     /// Print only every so many-th packet
     #[arg(long, value_name = "N")]
     print_sampling: Option<u64>,
+    /// Only packets whose fields fulfil this (a display filter, as of Wireshark)
+    #[arg(long = "where", value_name = "FILTER")]
+    display: Option<String>,
+    /// An object of JSON for each packet
+    #[arg(long)]
+    json: bool,
+    /// These fields of each packet, tabs between
+    #[arg(long, value_name = "FIELD,...")]
+    fields: Option<String>,
+    /// Tables once the packets have ended: conv, endpoints, proto, io=SECONDS
+    #[arg(long, value_name = "TABLE,...")]
+    stats: Option<String>,
+    /// What a connection carried, in order; with --hex or --raw in another form
+    #[arg(long, value_name = "tcp:N")]
+    follow: Option<String>,
+    /// Text of a followed connection (the default)
+    #[arg(long = "ascii")]
+    follow_ascii: bool,
+    /// Hex and text of a followed connection
+    #[arg(long = "hex")]
+    follow_hex: bool,
+    /// Hex of a followed connection
+    #[arg(long = "raw")]
+    follow_raw: bool,
     /// Monitor mode of a wireless interface
     #[arg(short = 'I', long)]
     monitor_mode: bool,

@@ -12,6 +12,7 @@
 //! - [`dissect`]: one function a protocol over a checked cursor. The text is tcpdump 4.99.6's to the
 //!   byte; the same calls feed fields to other sinks ([`dissect::model`]).
 //! - [`print`]: number, stamp, dissection, dump; [`text`]: values that append themselves.
+//! - [`report`]: what is made of the fields: JSON, columns, tables, streams, display filters.
 //! - [`time`]: the zone, read once, and the six forms of a stamp. [`names`]: names for numbers.
 //!
 //! # Invariants
@@ -38,6 +39,7 @@ pub mod names;
 pub mod opener;
 pub mod print;
 pub mod privileges;
+pub mod report;
 pub mod session;
 pub mod source;
 pub mod system;

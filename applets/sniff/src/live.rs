@@ -235,7 +235,7 @@ pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
         counted: (0, 0),
     };
     let end = run(ring, &signals, &mut session, &mut taker, &plan);
-    let flushed = session.flush();
+    let flushed = session.finish();
     if matches!(end, Ok(End::Interrupted)) && session.settings.prints() {
         session.say("\n")?;
     }

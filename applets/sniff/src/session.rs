@@ -8,12 +8,14 @@ use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
 
 use crate::arguments::Settings;
-use crate::dissect::{Ctx, Text};
+use crate::dissect::model::Record;
+use crate::dissect::{Ctx, Sink, Text};
 use crate::filter::{self, CompileOptions, Program};
 use crate::names::{Names, Wanted};
 use crate::opener::Opener;
 use crate::print::Printer;
 use crate::privileges::{self, Identity};
+use crate::report::{Dissected, Report};
 use crate::source::Packet;
 use crate::source::file::{CaptureFile, FileError};
 use crate::system::{self, SystemNames};
@@ -28,14 +30,24 @@ const BLOCK_LEN: usize = 1 << 16;
 pub struct Session {
     /// The command line.
     pub settings: Settings,
-    printer: Option<Printer>,
+    printer: Option<Printer<Text>>,
+    /// Instead of the printer, where fields are asked for.
+    report: Option<Box<Reporter>>,
     writer: Option<PacketWriter>,
     stdout: File,
     each_line: bool,
     /// Packets passed over (`--skip`).
     passed: u64,
+    /// Packets that the display filter has seen.
+    read: u64,
     /// Packets taken.
     pub taken: u64,
+}
+
+/// A printer whose dissection tells fields, and what is made of them.
+struct Reporter {
+    printer: Printer<Record>,
+    report: Report,
 }
 
 /// Whether to go on.
@@ -62,17 +74,34 @@ impl Session {
             Some(path) => Some(PacketWriter::open(path, &settings, opener, (link, snaplen))?),
             None => None,
         };
-        let printer = settings.prints().then(|| printer(&settings));
+        let report = Report::new(settings.display.as_deref(), &settings.output)?
+            .map(|report| Box::new(Reporter { printer: printer(&settings), report }));
+        let wanted = settings.prints() && report.is_none();
+        let printer = wanted.then(|| printer(&settings));
         let stdout = stdout_file().map_err(Failure::os("standard output"))?;
         let each_line = each_line || settings.line_buffered || settings.packet_buffered;
-        Ok(Session { settings, printer, writer, stdout, each_line, passed: 0, taken: 0 })
+        Ok(Session {
+            settings,
+            printer,
+            report,
+            writer,
+            stdout,
+            each_line,
+            passed: 0,
+            read: 0,
+            taken: 0,
+        })
     }
 
     /// Learns the names of this machine's interfaces, which cooked packets are shown with.
     pub fn name_interfaces(&mut self) {
-        let Some(printer) = &mut self.printer else { return };
+        let names = match (&mut self.printer, &mut self.report) {
+            (Some(printer), _) => &mut printer.ctx.names,
+            (None, Some(reporter)) => &mut reporter.printer.ctx.names,
+            (None, None) => return,
+        };
         for interface in box_sys::packet::interfaces().unwrap_or_default() {
-            printer.ctx.names.set_interface(interface.index, interface.name);
+            names.set_interface(interface.index, interface.name);
         }
     }
 
@@ -84,6 +113,9 @@ impl Session {
     pub fn packet(&mut self, packet: &Packet<'_>) -> Result<Flow, Failure> {
         if self.passed < self.settings.skip {
             self.passed += 1;
+            return Ok(Flow::More);
+        }
+        if self.report.is_some() && !self.report(packet)? {
             return Ok(Flow::More);
         }
         self.taken += 1;
@@ -107,6 +139,46 @@ impl Session {
         }
     }
 
+    /// Dissects a packet into fields, prints what is made of them, and says whether it is wanted.
+    #[inline(never)]
+    fn report(&mut self, packet: &Packet<'_>) -> Result<bool, Failure> {
+        let Some(reporter) = &mut self.report else { return Ok(true) };
+        let Reporter { printer, report } = &mut **reporter;
+        self.read += 1;
+        let start = printer.ctx.out.len();
+        printer.ctx.sink.clear();
+        printer.packet(packet, self.taken + 1);
+        let record = std::mem::take(&mut printer.ctx.sink);
+        let nanos = match self.settings.precision {
+            Precision::Micro => packet.stamp.fraction.saturating_mul(1000),
+            Precision::Nano => packet.stamp.fraction,
+        };
+        let dissected = Dissected { packet, nanos, number: self.read, record: &record };
+        let wanted = report.admits(dissected);
+        if !wanted || !report.wants_text() || !self.settings.prints() {
+            printer.ctx.out.truncate(start);
+        }
+        if wanted && self.settings.prints() {
+            report.take(dissected, &mut printer.ctx.out);
+        }
+        printer.ctx.sink = record;
+        if self.each_line || printer.ctx.out.len() >= BLOCK_LEN {
+            flush(&mut self.stdout, &mut printer.ctx.out)?;
+        }
+        Ok(wanted)
+    }
+
+    /// Prints what comes once the packets have ended.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        if let Some(reporter) = &mut self.report {
+            reporter.report.finish(&mut reporter.printer.ctx.out);
+        }
+        self.flush()
+    }
+
     /// Writes out what is gathered.
     ///
     /// # Errors
@@ -117,6 +189,9 @@ impl Session {
         }
         if let Some(printer) = &mut self.printer {
             flush(&mut self.stdout, &mut printer.ctx.out)?;
+        }
+        if let Some(reporter) = &mut self.report {
+            flush(&mut self.stdout, &mut reporter.printer.ctx.out)?;
         }
         Ok(())
     }
@@ -152,7 +227,7 @@ fn flush(stdout: &mut File, out: &mut Vec<u8>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn printer(settings: &Settings) -> Printer {
+fn printer<S: Sink + Default>(settings: &Settings) -> Printer<S> {
     let wanted = Wanted {
         numeric: settings.numeric > 0,
         foreign_numeric: settings.foreign_numeric,
@@ -160,7 +235,7 @@ fn printer(settings: &Settings) -> Printer {
     };
     let names = Names::new(wanted, system::reverse);
     Printer {
-        ctx: Ctx::new(settings.options.clone(), names, Text),
+        ctx: Ctx::new(settings.options.clone(), names, S::default()),
         stamps: Writer::new(settings.form(), settings.precision, Zone::local()),
         number: settings.number,
         lengths: settings.lengths,
@@ -289,6 +364,7 @@ pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
             Ok(Flow::Enough) => break,
             Err(ReadError::Failure(failure)) => return Err(failure),
             Err(ReadError::File(error)) => {
+                session.finish()?;
                 count_line(session)?;
                 return Err(Failure::new(format!("pcap_loop: {error}")));
             }
@@ -296,6 +372,7 @@ pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
     }
     drop(program);
     if let Some(session) = &mut session {
+        session.finish()?;
         count_line(session)?;
     }
     Ok(Exit::DONE)

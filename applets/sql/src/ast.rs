@@ -346,6 +346,16 @@ pub struct FromItem {
     pub indexed: Option<Option<Name>>,
 }
 
+impl FromItem {
+    /// The name of the table that it is.
+    pub fn table_name(&self) -> Option<&QualifiedName> {
+        match &self.source {
+            FromSource::Table(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// What stands in `FROM`.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)]

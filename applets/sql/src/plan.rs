@@ -415,6 +415,8 @@ pub struct Update {
     pub set: Vec<(u16, usize)>,
     /// Where the row key begins in the query's row.
     pub key: usize,
+    /// `UPDATE ... FROM`
+    pub joined: bool,
     pub returning: Vec<Expr>,
     pub outputs: Vec<Output>,
 }

@@ -116,6 +116,8 @@ pub struct Table {
     pub encoding: Encoding,
     /// Any column is generated.
     pub has_generated: bool,
+    /// Stands for a view that INSTEAD OF triggers change.
+    pub is_view: bool,
 }
 
 /// A view.
@@ -306,6 +308,31 @@ fn malformed(name: &str) -> Error {
 }
 
 impl Table {
+    /// What stands for a view with those columns where it is changed.
+    pub fn of_view(view: &View, columns: Vec<Column>, encoding: Encoding) -> Table {
+        Table {
+            name: view.name.clone(),
+            db: view.db,
+            root: 0,
+            fields: vec![None; columns.len()],
+            columns,
+            rowid_alias: None,
+            rowid_conflict: None,
+            without_rowid: false,
+            autoincrement: false,
+            strict: false,
+            indexes: vec![],
+            primary: None,
+            checks: vec![],
+            foreign_keys: vec![],
+            row_estimate: None,
+            sql: "".into(),
+            encoding,
+            has_generated: false,
+            is_view: true,
+        }
+    }
+
     /// The table that `CREATE TABLE` describes, without its pages.
     ///
     /// # Errors
@@ -330,6 +357,7 @@ impl Table {
             sql: "".into(),
             encoding,
             has_generated: false,
+            is_view: false,
         };
         if create.columns.len() > 2000 {
             return Err(Error::new(format!("too many columns on {}", create.name.name)));

@@ -65,10 +65,11 @@ impl FieldList {
 
     /// Names and values in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let slice = |from: u32, to: u32| {
-            self.bytes.get(from as usize..to as usize).unwrap_or_default()
-        };
-        self.spans.iter().map(move |(start, middle, end)| (slice(*start, *middle), slice(*middle, *end)))
+        let slice =
+            |from: u32, to: u32| self.bytes.get(from as usize..to as usize).unwrap_or_default();
+        self.spans
+            .iter()
+            .map(move |(start, middle, end)| (slice(*start, *middle), slice(*middle, *end)))
     }
 }
 
@@ -278,7 +279,8 @@ mod tests {
         assert_eq!(got.as_deref(), Ok(first));
         let got = decoded(&mut decoder, "8286 84be 5886 a8eb 1064 9cbf");
         assert_eq!(got, Ok(format!("{first}cache-control=no-cache;")));
-        let got = decoded(&mut decoder, "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf");
+        let got =
+            decoded(&mut decoder, "8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf");
         let third = ":method=GET;:scheme=https;:path=/index.html;:authority=www.example.com;";
         assert_eq!(got, Ok(format!("{third}custom-key=custom-value;")));
         assert_eq!(decoder.size, 164);
@@ -287,13 +289,13 @@ mod tests {
     #[test]
     fn what_breaks_the_format_is_refused() {
         for hex in [
-            "80",             // index 0
-            "c0",             // an index that nobody has set
-            "82 20",          // a change of the size behind a field
-            "3f e2 1f",       // a table larger than we allow: 4097
-            "00",             // nothing behind the start of a literal
-            "00 05 61",       // a string that is cut
-            "ff ff ff ff ff", // an integer without an end
+            "80",                      // index 0
+            "c0",                      // an index that nobody has set
+            "82 20",                   // a change of the size behind a field
+            "3f e2 1f",                // a table larger than we allow: 4097
+            "00",                      // nothing behind the start of a literal
+            "00 05 61",                // a string that is cut
+            "ff ff ff ff ff",          // an integer without an end
             "00 82 ff ff 01 61",       // padding of more than 7 bits
             "00 81 00 01 61",          // padding with zeros: code 00000 is '0', then 000
             "00 84 ff ff ff ff 01 61", // the end of the string inside of it
@@ -344,7 +346,8 @@ mod tests {
     /// No input makes it panic.
     #[test]
     fn mutated_blocks_never_panic() {
-        let seed = bytes("8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff40 8825 a849 e95b a97d 7f89 25a8");
+        let seed =
+            bytes("8286 8441 8cf1 e3c2 e5f2 3a6b a0ab 90f4 ff40 8825 a849 e95b a97d 7f89 25a8");
         let mut state = 0x2545_f491_4f6c_dd1du64;
         let mut random = move || {
             state ^= state << 13;

@@ -41,9 +41,20 @@ pub enum Kind {
 impl Kind {
     fn of(number: u8) -> Option<Kind> {
         use Kind::*;
-        [Data, Headers, Priority, ResetStream, Settings, PushPromise, Ping, GoAway, WindowUpdate, Continuation]
-            .into_iter()
-            .find(|kind| *kind as u8 == number)
+        [
+            Data,
+            Headers,
+            Priority,
+            ResetStream,
+            Settings,
+            PushPromise,
+            Ping,
+            GoAway,
+            WindowUpdate,
+            Continuation,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == number)
     }
 }
 
@@ -185,13 +196,17 @@ pub fn settings(payload: &[u8]) -> Result<Vec<(Setting, u32)>, ErrorCode> {
     let mut known = Vec::with_capacity(entries.len().min(8));
     for &[i0, i1, v0, v1, v2, v3] in entries {
         let value = u32::from_be_bytes([v0, v1, v2, v3]);
-        let all = [EnablePush, MaxConcurrentStreams, InitialWindowSize, MaxFrameSize, MaxHeaderListSize];
-        let Some(setting) = all.into_iter().find(|s| *s as u16 == u16::from_be_bytes([i0, i1])) else {
+        let all =
+            [EnablePush, MaxConcurrentStreams, InitialWindowSize, MaxFrameSize, MaxHeaderListSize];
+        let Some(setting) = all.into_iter().find(|s| *s as u16 == u16::from_be_bytes([i0, i1]))
+        else {
             continue;
         };
         match setting {
             EnablePush if value > 1 => return Err(ErrorCode::Protocol),
-            InitialWindowSize if i64::from(value) > MAX_WINDOW => return Err(ErrorCode::FlowControl),
+            InitialWindowSize if i64::from(value) > MAX_WINDOW => {
+                return Err(ErrorCode::FlowControl);
+            }
             MaxFrameSize if !(MAX_FRAME_BYTES as u32..1 << 24).contains(&value) => {
                 return Err(ErrorCode::Protocol);
             }
@@ -223,7 +238,10 @@ mod tests {
         let mut out = Vec::new();
         write_header(&mut out, Kind::Headers, END_STREAM | PADDED, 0x7fff_ffff, 0x12_3456);
         let header = header(&out).expect("whole");
-        assert_eq!((header.length, header.kind, header.stream), (0x12_3456, Some(Kind::Headers), 0x7fff_ffff));
+        assert_eq!(
+            (header.length, header.kind, header.stream),
+            (0x12_3456, Some(Kind::Headers), 0x7fff_ffff)
+        );
         assert!(header.has(END_STREAM) && !header.has(END_HEADERS));
         for cut in 0..HEADER_BYTES {
             assert_eq!(super::header(&out[..cut]), None);
@@ -242,7 +260,10 @@ mod tests {
             rest = &rest[HEADER_BYTES + head.length..];
         }
         let continued = Some(Kind::Continuation);
-        assert_eq!(seen, [(Some(Kind::Headers), END_STREAM), (continued, 0), (continued, END_HEADERS)]);
+        assert_eq!(
+            seen,
+            [(Some(Kind::Headers), END_STREAM), (continued, 0), (continued, END_HEADERS)]
+        );
         assert_eq!(joined, block);
     }
 

@@ -64,7 +64,7 @@ pub async fn serve(tunnel: Rc<TunnelSpec>, stream: MuxStream, head: OpenHead) {
 }
 
 async fn bytes(tunnel: &TunnelSpec, target: &Target, conn: Conn, head: OpenHead) {
-    let (carried, error) = match target.dial().await {
+    let (carried, error) = match target.dial(head.client).await {
         Ok(upstream) => {
             let (carried, result) = relay(conn, upstream).await;
             (carried, result.err().map(|error| error.to_string()))

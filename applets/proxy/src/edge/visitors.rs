@@ -243,12 +243,7 @@ impl Site for EdgeSite {
             return Route::Elsewhere(target);
         }
         let upstream = Rc::new(TunnelUpstream { core: self.core.clone(), tunnel });
-        Route::Forward(Forward {
-            target: None,
-            upstream: Some(upstream),
-            edits: self.edits.clone(),
-            capture: None,
-        })
+        Route::Forward(Forward::through(Some(upstream), self.edits.clone()))
     }
 
     fn finished(&self, record: &Record) {

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use box_wire::proxy_protocol::{Ends, write_v1, write_v2};
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::Failed;
+use super::{Failed, Visitor};
 use crate::http2::{Connection, Side};
 use crate::io::{Buffer, Conn, Raw, ReadAhead, Stream};
 
@@ -48,6 +50,8 @@ pub struct Target {
     pub tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     /// It speaks HTTP/2: known beforehand, not asked for by an upgrade.
     http2: bool,
+    /// It is told in a PROXY header of this version whom a connection is for.
+    proxy_protocol: Option<u8>,
     /// The connection of HTTP/2 that new streams are opened on.
     shared: RefCell<Option<Rc<Connection>>>,
     idle: RefCell<Vec<(Conn, Instant)>>,
@@ -67,7 +71,7 @@ impl Target {
         tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     ) -> Target {
         let (shared, idle) = (RefCell::default(), RefCell::default());
-        Target { kind, name, tls, http2: false, shared, idle }
+        Target { kind, name, tls, http2: false, proxy_protocol: None, shared, idle }
     }
 
     /// The same, spoken to in HTTP/2.
@@ -77,27 +81,37 @@ impl Target {
         self
     }
 
+    /// The same, told whom each connection is for.
+    #[must_use]
+    pub fn with_proxy_protocol(mut self, version: Option<u8>) -> Target {
+        self.proxy_protocol = version;
+        self
+    }
+
     /// A connection, and whether it is one that has been used before; `fresh`: it must not be.
     ///
     /// # Errors
     /// Why there is none, in words for an error page.
-    pub async fn open(&self, fresh: bool) -> Result<(Conn, bool), Failed> {
+    pub async fn open(&self, visitor: &Visitor, fresh: bool) -> Result<(Conn, bool), Failed> {
+        if self.proxy_protocol.is_some() {
+            return self.dial(visitor.client).await.map(|conn| (conn, false));
+        }
         if self.http2 {
-            return self.stream(fresh).await;
+            return self.stream(visitor.client, fresh).await;
         }
         match self.take_idle() {
             Some(conn) if !fresh => Ok((conn, true)),
-            _ => self.dial().await.map(|conn| (conn, false)),
+            _ => self.dial(visitor.client).await.map(|conn| (conn, false)),
         }
     }
 
     /// A stream of the shared connection, which is dialled when there is none that takes more.
-    async fn stream(&self, fresh: bool) -> Result<(Conn, bool), Failed> {
+    async fn stream(&self, client: SocketAddr, fresh: bool) -> Result<(Conn, bool), Failed> {
         let shared = self.shared.borrow().clone().filter(|_| !fresh);
         if let Some(stream) = shared.and_then(|connection| connection.open()) {
             return Ok((Conn::new(Stream::H2(stream), Buffer::default()), true));
         }
-        let conn = self.dial().await?;
+        let conn = self.dial(client).await?;
         if conn.stream.alpn().is_some_and(|chosen| chosen != crate::http2::ALPN) {
             return Err(self.unreachable(&io::Error::other("it does not speak HTTP/2")));
         }
@@ -128,7 +142,7 @@ impl Target {
 
     /// Keeps a connection for the next request.
     pub fn keep(&self, conn: Conn) {
-        if conn.stream.is_single() {
+        if conn.stream.is_single() || self.proxy_protocol.is_some() {
             return;
         }
         let mut idle = self.idle.borrow_mut();
@@ -138,23 +152,26 @@ impl Target {
         idle.push((conn, Instant::now()));
     }
 
-    /// A new connection.
+    /// A new connection on behalf of `client`.
     ///
     /// # Errors
     /// Why there is none, in words for an error page.
-    pub async fn dial(&self) -> Result<Conn, Failed> {
-        match tokio::time::timeout(DIAL_TIMEOUT, self.connect()).await {
+    pub async fn dial(&self, client: SocketAddr) -> Result<Conn, Failed> {
+        match tokio::time::timeout(DIAL_TIMEOUT, self.connect(client)).await {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(error)) => Err(self.unreachable(&error)),
             Err(_) => Err(self.unreachable(&io::ErrorKind::TimedOut.into())),
         }
     }
 
-    async fn connect(&self) -> io::Result<Conn> {
-        let raw = match &self.kind {
+    async fn connect(&self, client: SocketAddr) -> io::Result<Conn> {
+        let mut raw = match &self.kind {
             TargetKind::Unix(path) => Raw::Unix(UnixStream::connect(path).await?),
             TargetKind::Tcp(host, port) => Raw::Tcp(connect(host, *port).await?),
         };
+        if let Some(version) = self.proxy_protocol {
+            introduce(&mut raw, version, client).await?;
+        }
         let stream = match (&self.tls, raw) {
             (Some((config, name)), raw) => {
                 let connector = TlsConnector::from(config.clone());
@@ -188,6 +205,36 @@ impl Target {
             _ => (502, 204, format!("{name} could not be reached.")),
         };
         Failed { status, code, reason: format!("no service on {name} ({words})"), advice }
+    }
+}
+
+/// Sends a PROXY header: whom the connection is for, and the address of the service itself as the
+/// one that the client wanted.
+async fn introduce(raw: &mut Raw, version: u8, client: SocketAddr) -> io::Result<()> {
+    let peer = match raw {
+        Raw::Tcp(socket) => socket.peer_addr()?,
+        Raw::Unix(_) => SocketAddr::new(client.ip(), 0),
+    };
+    // Both must be of one family: IPv4 is written as IPv6 where they are not.
+    let (source, destination) = match (client.ip(), peer.ip()) {
+        (IpAddr::V4(a), IpAddr::V6(_)) => {
+            (SocketAddr::new(a.to_ipv6_mapped().into(), client.port()), peer)
+        }
+        (IpAddr::V6(_), IpAddr::V4(b)) => {
+            (client, SocketAddr::new(b.to_ipv6_mapped().into(), peer.port()))
+        }
+        _ => (client, peer),
+    };
+    let mut header = Vec::with_capacity(64);
+    let ends = Ends { source, destination };
+    if version == 1 {
+        write_v1(&mut header, ends)
+    } else {
+        write_v2(&mut header, ends)
+    }
+    match raw {
+        Raw::Tcp(socket) => socket.write_all(&header).await,
+        Raw::Unix(socket) => socket.write_all(&header).await,
     }
 }
 

@@ -24,6 +24,8 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// client can read the answer instead of a reset (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
+/// So many further targets of a group are tried when one fails.
+const OTHER_TARGETS: usize = 3;
 /// The largest body of a request that we answer ourselves.
 const OWN_BODY_BYTES: usize = 16 << 20;
 
@@ -102,6 +104,17 @@ struct Session {
     draining: Option<watch::Receiver<bool>>,
 }
 
+/// Goes on with another target of the group, if there is one; nothing has come of the request yet.
+fn take_another(forward: &mut Forward, left: &mut usize) -> bool {
+    let other = forward.group.as_ref().filter(|_| *left > 0);
+    let Some((target, lease)) = other.and_then(|group| group.instead_of(forward)) else {
+        return false;
+    };
+    *left -= 1;
+    (forward.target, forward.lease) = (Some(target), Some(lease));
+    true
+}
+
 /// Never ends while nothing drains.
 async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
     match draining {
@@ -177,7 +190,7 @@ impl Session {
         };
         self.client.input.consume(length);
         self.parser.reset();
-        self.forward(&forward, plan).await
+        self.forward(forward, plan).await
     }
 
     /// Waits for a whole head.
@@ -284,30 +297,37 @@ impl Session {
         self.answer(answer, plan.to_head, unread).await
     }
 
-    async fn forward(&mut self, forward: &Forward, plan: Plan) -> Next {
+    async fn forward(&mut self, mut forward: Forward, plan: Plan) -> Next {
         let mut fresh = false;
+        let mut others = OTHER_TARGETS;
         loop {
-            let (mut upstream, reused) = match self.upstream(forward, fresh).await {
+            let (mut upstream, reused) = match self.upstream(&forward, fresh).await {
                 Ok(opened) => opened,
-                Err(failed) => return self.failed(&failed, plan, forward).await,
+                Err(_) if take_another(&mut forward, &mut others) => continue,
+                Err(failed) => return self.failed(&failed, plan, &forward).await,
             };
             upstream.output.extend_from_slice(&self.outgoing);
             let exchange =
-                Exchange::new(&mut self.client, &mut upstream, plan, forward, self.started);
+                Exchange::new(&mut self.client, &mut upstream, plan, &forward, self.started);
             self.response_parser.reset();
             let done = exchange.run(&mut self.response_parser, &mut self.record).await;
             match done {
                 // RFC 9112 section 9.3.1: an idle connection may be closed at any time.
-                Err(Trouble::NoAnswer(_)) if reused && plan.repeatable => fresh = true,
+                Err(Trouble::NoAnswer(_)) if reused && !fresh && plan.repeatable => fresh = true,
+                Err(Trouble::NoAnswer(_))
+                    if plan.repeatable && take_another(&mut forward, &mut others) =>
+                {
+                    fresh = false;
+                }
                 Ok(Done::Switched) => {
-                    self.capture_end(forward);
+                    self.capture_end(&forward);
                     return Next::Relay(Box::new(upstream));
                 }
                 Ok(Done::Answered { keep_client, keep_upstream }) => {
                     if let (true, Some(target)) = (keep_upstream, &forward.target) {
                         target.keep(upstream);
                     }
-                    self.finish(None, forward);
+                    self.finish(None, &forward);
                     return match (keep_client, plan.framing.is_empty()) {
                         (true, _) => Next::Again,
                         (false, false) if self.role == Role::Edge => Next::Linger,
@@ -316,7 +336,7 @@ impl Session {
                 }
                 Err(trouble) => {
                     upstream.stream.abort();
-                    return self.trouble(trouble, plan, forward).await;
+                    return self.trouble(trouble, plan, &forward).await;
                 }
             }
         }
@@ -324,7 +344,7 @@ impl Session {
 
     async fn upstream(&self, forward: &Forward, fresh: bool) -> Result<(Conn, bool), Failed> {
         if let Some(target) = &forward.target {
-            return target.open(fresh).await;
+            return target.open(&self.visitor, fresh).await;
         }
         match &forward.upstream {
             Some(upstream) => {

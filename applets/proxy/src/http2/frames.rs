@@ -291,7 +291,7 @@ impl Receiver {
                 Err(ErrorCode::StreamClosed.into())
             };
         }
-        if self.connection.side == Side::Client || id % 2 == 0 {
+        if self.connection.side == Side::Client || id.is_multiple_of(2) {
             return Err(ErrorCode::Protocol.into());
         }
         self.request(id, ends, fields)

@@ -117,7 +117,11 @@ impl StreamState {
             Inward::None => return Err(MalformedMessage),
         }
         self.uncredited += body.len();
-        if ends { self.ended(|_| Ok(())) } else { Ok(self.wake_reader()) }
+        if ends {
+            return self.ended(|_| Ok(()));
+        }
+        self.wake_reader();
+        Ok(())
     }
 
     /// The peer's message is over, with these trailers.

@@ -8,7 +8,7 @@ const HEADER_LEN: usize = 12;
 
 /// Prints a header and what it protects.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "ah";
+    c.layer("ah");
     buf.need(HEADER_LEN)?;
     let words = buf.u8_at(1)?;
     let header_len = usize::from(words) * 4 + 8;

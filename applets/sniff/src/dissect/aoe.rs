@@ -56,7 +56,7 @@ fn invalid<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// Prints a frame.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "aoe";
+    c.layer("aoe");
     put!(c, "AoE length ", len);
     if len < 1 {
         return invalid(c, buf, len);

@@ -11,7 +11,7 @@ const HARDWARE: Names = &[(0, "R/R2"), (1, "R3")];
 
 /// Prints the tag and tells its length; `None` when it is of a kind that nobody knows.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step<Option<usize>> {
-    c.protocol = "arista";
+    c.layer("arista");
     let (subtype, version) = (buf.be16_at(0)?, buf.be16_at(2)?);
     put!(c, "SubType ", name_or(SUBTYPES, subtype.into(), "Unknown"), " (0x", HexN(subtype, 4));
     c.put("), ");

@@ -75,7 +75,7 @@ impl Put for Micros {
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "babel";
+    c.layer("babel");
     c.put("babel");
     buf.need(4)?;
     if buf.u8_at(0)? != 42 {

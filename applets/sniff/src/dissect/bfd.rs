@@ -47,7 +47,7 @@ const PRESENT: u8 = 4;
 
 /// Prints a packet by the port that it went to.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, ports: &Ports) -> Step {
-    c.protocol = "bfd";
+    c.layer("bfd");
     let port = ports.destination;
     let known = matches!(port, 3784 | 4784 | 6784);
     let kind = Named(PORTS, port.into(), "unknown (", ")");

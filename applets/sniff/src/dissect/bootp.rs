@@ -101,7 +101,7 @@ fn lookup(tag: u8) -> Option<(Form, &'static str)> {
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "bootp";
+    c.layer("bootp");
     let operation = buf.u8_at(0)?;
     put!(c, "BOOTP/DHCP, ", NamedHex(OPERATIONS, operation.into(), "unknown (0x", 2, ")"));
     let (hardware, hardware_len) = (buf.u8_at(1)?, buf.u8_at(2)?);

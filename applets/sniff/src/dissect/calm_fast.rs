@@ -5,7 +5,7 @@ use super::{Buf, Ctx, Sink, Step, put};
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: &Link<'_>) -> Step {
-    c.protocol = "calm_fast";
+    c.layer("calm_fast");
     c.put("CALM FAST");
     if let Some((source, _)) = link.addresses {
         c.put(" src:");

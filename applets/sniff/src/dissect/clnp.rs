@@ -78,7 +78,7 @@ const ERROR_REPORT: u8 = 1;
 
 /// Prints a packet; `false` when its header cannot be, and its bytes should be shown.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step<bool> {
-    c.protocol = "clnp";
+    c.layer("clnp");
     buf.need(HEADER_LEN)?;
     let header_len = usize::from(buf.u8_at(1)?);
     if !c.options.link_header {

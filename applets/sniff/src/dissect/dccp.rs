@@ -65,7 +65,7 @@ const PROTOCOL: u8 = 33;
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "dccp";
+    c.layer("dccp");
     buf.need(12)?;
     if len < 12 {
         put!(c, "truncated-dccp - ", 12 - len, " bytes missing!");

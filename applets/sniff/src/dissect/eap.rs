@@ -54,7 +54,7 @@ const SIM_SUBTYPES: Names = &[
 
 /// Prints a packet of a link that carries EAP alone.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "eap";
+    c.layer("eap");
     let code = buf.u8_at(0)?;
     let name = name_or(CODES, code.into(), "unknown");
     put!(c, name, " (", code, "), id ", buf.u8_at(1)?);
@@ -123,7 +123,7 @@ fn method<S: Sink>(c: &mut Ctx<S>, kind: u8, buf: Buf<'_>, len: usize) -> Step {
 
 /// Prints a frame of the Ethernet type.
 pub fn over_lan<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, _: usize) -> Step {
-    c.protocol = "eap";
+    c.layer("eap");
     let (version, kind, len) = (buf.u8_at(0)?, buf.u8_at(1)?, buf.be16_at(2)?);
     put!(c, name_or(FRAMES, kind.into(), "unknown"), " (", kind, ") v", version, ", len ", len);
     if !c.verbose() {

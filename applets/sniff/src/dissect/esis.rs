@@ -19,7 +19,7 @@ const HEADER_LEN: usize = 9;
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "esis";
+    c.layer("esis");
     if !c.options.link_header {
         c.put("ES-IS");
     }

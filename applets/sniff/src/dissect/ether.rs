@@ -27,7 +27,7 @@ impl Link<'_> {
 
 /// Prints a frame and returns the length of its header, tags included.
 pub fn print<S: Sink>(c: &mut Ctx<S>, frame: Buf<'_>, len: usize) -> Step<usize> {
-    c.protocol = "ether";
+    c.layer("ether");
     tagged(c, frame, len, 0, |_, _| Ok(()))
 }
 
@@ -107,22 +107,28 @@ fn typed<S: Sink>(c: &mut Ctx<S>, mut frame: Frame<'_>) -> Step<usize> {
     {
         return Ok(header_len);
     }
+    if frame.kind > MAX_LENGTH {
+        c.field(Field::EthType, frame.kind);
+    }
     while VLAN.contains(&frame.kind) {
         if frame.left < 4 || !frame.payload.has(4) {
-            c.protocol = "vlan";
+            c.layer("vlan");
             c.truncated();
             return Ok(frame.header_len + frame.left.min(frame.payload.len()));
         }
         let tag = frame.payload.be16_at(0)?;
-        c.field(Field::VlanId, tag & 0xfff);
+        if S::FIELDS {
+            c.sink.layer("vlan");
+            c.field(Field::VlanId, tag & 0xfff);
+        }
         if c.options.link_header {
             frame.show_type(c);
             vlan_tag(c, tag);
             c.put(", ");
         }
         frame.pass(frame.payload, frame.left, 2)?;
+        c.field(Field::VlanType, frame.kind);
     }
-    c.field(Field::EthType, frame.kind);
     if frame.kind <= MAX_LENGTH {
         let left = frame.left.min(usize::from(frame.kind));
         if c.options.link_header {

@@ -102,7 +102,7 @@ fn address(buf: Buf<'_>, len: usize) -> Step<Option<Address>> {
 
 /// As a link type.
 pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "fr";
+    c.layer("fr");
     buf.need(4)?;
     print(c, buf, len)
 }
@@ -126,7 +126,7 @@ fn header<S: Sink>(c: &mut Ctx<S>, len: usize, address: &Address, protocol: u16)
 
 /// Prints a frame and notes how long its header was.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "fr";
+    c.layer("fr");
     let Some(address) = address(buf, len)? else {
         c.put("Q.922, invalid address");
         return Ok(());
@@ -217,7 +217,7 @@ fn frf15<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// Several links as one (FRF.16), as a link type.
 pub fn multilink<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "mfr";
+    c.layer("mfr");
     if len < 4 {
         put!(c, "[length ", len, " < 4]");
         c.invalid();
@@ -289,7 +289,7 @@ fn integrity<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// Signalling, from the length of the call reference on.
 pub fn q933<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "q.933";
+    c.layer("q.933");
     if !c.options.link_header {
         c.put("Q.933, ");
     }

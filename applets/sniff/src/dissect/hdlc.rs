@@ -9,7 +9,7 @@ const HEADER_LEN: usize = 4;
 
 /// Prints a frame.
 pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "chdlc";
+    c.layer("chdlc");
     if len < HEADER_LEN || !buf.has(HEADER_LEN) {
         c.truncated();
         return Ok(());
@@ -20,7 +20,7 @@ pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> 
 
 /// Prints a frame wherever it is.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "chdlc";
+    c.layer("chdlc");
     if len < HEADER_LEN {
         c.truncated();
         return Ok(());
@@ -59,7 +59,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 }
 
 fn slarp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "slarp";
+    c.layer("slarp");
     put!(c, "SLARP (length: ", len, "), ");
     if len < 14 {
         c.truncated();

@@ -9,7 +9,7 @@ const RECORDS: Names =
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Network) -> Step {
-    c.protocol = "igmp";
+    c.layer("igmp");
     if c.options.quiet > 0 {
         c.put("igmp");
         return Ok(());
@@ -52,7 +52,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Network) -> 
 
 /// PIM version 1, which was IGMP messages of one type.
 fn pim_v1<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step {
-    c.protocol = "pimv1";
+    c.layer("pimv1");
     match buf.u8_at(1)? {
         0 => {
             c.put(" Query");
@@ -238,7 +238,7 @@ fn mtrace<S: Sink>(c: &mut Ctx<S>, name: &str, buf: Buf<'_>, len: usize) -> Step
 }
 
 fn dvmrp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "dvmrp";
+    c.layer("dvmrp");
     let kind = buf.u8_at(1)?;
     let (body, left) = (buf.from(8), len - 8);
     match kind {

@@ -7,7 +7,7 @@ const HEADER_LEN: usize = 44;
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "ipoib";
+    c.layer("ipoib");
     if len < HEADER_LEN || !buf.has(HEADER_LEN) {
         c.truncated();
         return Ok(());

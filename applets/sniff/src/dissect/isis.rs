@@ -43,7 +43,7 @@ impl Put for Id<'_> {
 
 /// Prints a packet; `false` when its bytes should be shown.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step<bool> {
-    c.protocol = "isis";
+    c.layer("isis");
     let kind = buf.u8_at(4);
     buf.need(COMMON_LEN)?;
     let kind = kind? & 0x1f;

@@ -11,10 +11,13 @@ pub mod model;
 pub mod registry;
 
 mod ah;
+mod ahcp;
 mod aoe;
 mod app;
 mod arista;
 mod arp;
+mod atalk;
+mod atm;
 mod babel;
 mod bcm_li;
 mod bfd;
@@ -26,6 +29,7 @@ mod dccp;
 mod dhcp6;
 mod dns;
 mod eap;
+mod eigrp;
 mod esis;
 mod ether;
 mod frame_relay;
@@ -37,14 +41,18 @@ mod icmp;
 mod icmp6;
 mod icmp6_node;
 mod igmp;
+mod igrp;
 mod ip;
 mod ip6;
 mod ipoib;
+mod ipx;
 mod isis;
 mod isis_reach;
 mod isis_tlv;
 mod isis_topology;
+mod ldp;
 mod link;
+mod lisp;
 mod llc;
 mod lldp;
 mod lldp_organization;
@@ -77,6 +85,7 @@ mod rpl;
 mod rtp;
 mod rx;
 mod slip;
+mod slow;
 mod someip;
 mod stp;
 mod switch_tag;
@@ -87,6 +96,7 @@ mod traffic;
 mod tunnel;
 mod udld;
 mod udp;
+mod vqp;
 mod vrrp;
 mod vsock;
 mod vtp;
@@ -258,6 +268,15 @@ impl<S: Sink> Ctx<S> {
     pub fn field<'v>(&mut self, field: Field, value: impl Into<Value<'v>>) {
         if S::FIELDS {
             self.sink.field(field, value.into());
+        }
+    }
+
+    /// Says whose header comes next.
+    #[inline(always)]
+    fn layer(&mut self, name: &'static str) {
+        self.protocol = name;
+        if S::FIELDS {
+            self.sink.layer(name);
         }
     }
 

@@ -33,7 +33,7 @@ enum Under {
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "mpls";
+    c.layer("mpls");
     c.put("MPLS");
     let (mut rest, mut left) = (buf, len);
     let mut stack = 0u32;

@@ -11,7 +11,7 @@ const PAYLOAD: u16 = 9;
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "nflog";
+    c.layer("nflog");
     if !buf.has(HEADER_LEN) || len < HEADER_LEN {
         c.truncated();
         return Ok(());

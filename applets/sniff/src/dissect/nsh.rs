@@ -17,7 +17,7 @@ const NEXT: Names = &[
 
 /// Prints a header and what it carries.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "nsh";
+    c.layer("nsh");
     if len < 8 {
         put!(c, " (packet length ", len, " < 8)");
         return Err(Stop::Invalid);

@@ -24,7 +24,7 @@ const MAX_ADDRESS_LEN: usize = 20;
 
 /// Prints what follows the padding byte of the Ethernet type.
 pub fn ethernet<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "isoclns";
+    c.layer("isoclns");
     if len == 0 || buf.is_empty() {
         return Err(Stop::Truncated);
     }
@@ -38,7 +38,7 @@ pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> 
 
 /// Prints a packet from its protocol byte on.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "isoclns";
+    c.layer("isoclns");
     let protocol = buf.u8_at(0)?;
     if c.options.link_header {
         let name = name_or(PROTOCOLS, protocol.into(), "Unknown");

@@ -22,7 +22,7 @@ const SIGNALLED: u8 = 0x10;
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ospf2";
+    c.layer("ospf2");
     let kind = buf.u8_at(1)?;
     let version = buf.u8_at(0)?;
     if version == 3 {

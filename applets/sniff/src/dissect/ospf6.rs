@@ -65,7 +65,7 @@ const LLS: u32 = 0x0200;
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ospf3";
+    c.layer("ospf3");
     let kind = buf.u8_at(1)?;
     let version = buf.u8_at(0)?;
     let Some(name) = name_of(KINDS, kind.into()) else {

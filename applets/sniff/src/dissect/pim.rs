@@ -45,7 +45,7 @@ enum Form {
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "pim";
+    c.layer("pim");
     let first = buf.u8_at(0)?;
     let version = first >> 4;
     if version != 2 {
@@ -64,7 +64,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
 }
 
 fn message<S: Sink>(c: &mut Ctx<S>, kind: u8, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "pimv2";
+    c.layer("pimv2");
     buf.need(2)?;
     // The upper half of this byte is a subtype (RFC 5015), the lower a length (RFC 2117).
     let address_len = buf.u8_at(1)? & 15;

@@ -73,7 +73,7 @@ const ML_FLAGS: Names =
 
 /// Prints a frame from its protocol on; address and control may stand before it.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ppp";
+    c.layer("ppp");
     let (mut buf, mut len) = (buf, len);
     let whole = len;
     if len < 2 {
@@ -100,6 +100,10 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     let first = buf.u8_at(0)?;
     let (protocol, skip) =
         if first & 1 == 1 { (u16::from(first), 1) } else { (buf.be16_at(0)?, 2) };
+    if protocol & 1 == 0 {
+        put!(c, "(protocol 0x", HexN(protocol, 4), " invalid)");
+        return Ok(());
+    }
     if c.options.link_header {
         let name = NamedHex(PROTOCOLS, protocol.into(), "unknown PPP protocol (0x", 4, ")");
         put!(c, name, " (0x", HexN(protocol, 4), "), length ", whole, ": ");
@@ -109,7 +113,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// As a link type: with address and control, or without.
 pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "ppp";
+    c.layer("ppp");
     if !buf.has(4) {
         c.truncated();
         return Ok(());
@@ -120,7 +124,7 @@ pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> 
 
 /// As a link type: PPP or Cisco's protocol, in HDLC frames.
 pub fn serial<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: &Link<'_>) -> Step {
-    c.protocol = "ppp_hdlc";
+    c.layer("ppp_hdlc");
     if !buf.has(2) {
         c.truncated();
         return Ok(());
@@ -211,7 +215,7 @@ fn stuffed<S: Sink>(c: &mut Ctx<S>, first: u8, buf: Buf<'_>) -> Step {
 }
 
 fn multilink<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "mlppp";
+    c.layer("mlppp");
     if !c.options.link_header {
         c.put("MLPPP, ");
     }

@@ -28,7 +28,7 @@ const SHOWN: usize = 20;
 
 /// Prints a frame of discovery or of a session.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "pppoe";
+    c.layer("pppoe");
     if len < HEADER_LEN {
         return Err(Stop::Truncated);
     }

@@ -42,7 +42,7 @@ const HEADER_LEN: usize = 34;
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ptp";
+    c.layer("ptp");
     c.put("PTP");
     if len < HEADER_LEN {
         c.invalid();

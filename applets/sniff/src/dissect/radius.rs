@@ -46,7 +46,7 @@ impl Put for Printable<'_> {
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "radius";
+    c.layer("radius");
     buf.need(HEADER_LEN)?;
     let stated = usize::from(buf.be16_at(2)?);
     if stated < HEADER_LEN {

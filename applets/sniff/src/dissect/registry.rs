@@ -7,10 +7,11 @@ use std::marker::PhantomData;
 use super::ether::Link;
 use super::{Buf, Ctx, Network, Sink, Step};
 use super::{
-    ah, aoe, app, arp, babel, bcm_li, bfd, bootp, calm_fast, cfm, dccp, dhcp6, dns, eap,
-    frame_relay, geonet, gre, hdlc, hsrp, icmp, icmp6, igmp, ip, ip6, ipoib, lldp, loopback, mpls,
-    nflog, nsh, ntp, osi, ospf, pim, ppp, pppoe, ptp, quic, radius, rip, rpki, rx, slip, someip,
-    switch_tag, tcp, timed, tunnel, udld, udp, vrrp, vsock, vtp,
+    ah, ahcp, aoe, app, arp, atalk, atm, babel, bcm_li, bfd, bootp, calm_fast, cfm, dccp, dhcp6,
+    dns, eap, eigrp, frame_relay, geonet, gre, hdlc, hsrp, icmp, icmp6, igmp, igrp, ip, ip6, ipoib,
+    ldp, lisp, lldp, loopback, mpls, nflog, nsh, ntp, osi, ospf, pim, ppp, pppoe, ptp, quic,
+    radius, rip, rpki, rx, slip, slow, someip, switch_tag, tcp, timed, tunnel, udld, udp, vqp,
+    vrrp, vsock, vtp,
 };
 use crate::text::Names;
 
@@ -57,13 +58,16 @@ impl<S: Sink> Registry<S> {
         (0x8848, |c, b, len, _| mpls::print(c, b, len)),
         (0x888e, |c, b, len, _| eap::over_lan(c, b, len)),
         (0x880b, |c, b, len, _| {
-            c.put("ppp: ");
+            c.put(": ");
             ppp::print(c, b, len)
         }),
         (0x88a2, |c, b, len, _| aoe::print(c, b, len)),
         (0x1749, calm_fast::print),
         (0x1111, calm_fast::print),
         (0x894f, |c, b, len, _| nsh::print(c, b, len)),
+        (0x8809, |c, b, len, _| slow::print(c, b, len)),
+        (0x809b, |c, b, len, _| atalk::print(c, b, len)),
+        (0x80f3, |c, b, len, _| atalk::resolution(c, b, len)),
     ];
 
     const LINK_TYPES: &'static [(u16, LinkDissector<S>)] = &[
@@ -83,6 +87,9 @@ impl<S: Sink> Registry<S> {
         (282, switch_tag::broadcom_prepended),
         (284, switch_tag::dsa),
         (285, switch_tag::edsa),
+        (129, atalk::arcnet),
+        (100, atm::llc_frames),
+        (123, atm::sun),
     ];
 
     const CISCO: &'static [(u16, LinkDissector<S>)] =
@@ -106,6 +113,8 @@ impl<S: Sink> Registry<S> {
             c.put("no next header");
             Ok(())
         }),
+        (88, eigrp::print),
+        (9, igrp::print),
     ];
 
     /// In this order; the first row that either end has wins.
@@ -142,6 +151,10 @@ impl<S: Sink> Registry<S> {
         (30490, |c, b, len, _| someip::print(c, b, len)),
         (49153, bcm_li::print),
         (5353, |c, b, len, _| dns::print(c, b, len, dns::Kind::Multicast)),
+        (646, |c, b, len, _| ldp::print(c, b, len)),
+        (1589, |c, b, len, _| vqp::print(c, b, len)),
+        (4342, |c, b, len, _| lisp::print(c, b, len)),
+        (5359, |c, b, len, _| ahcp::print(c, b, len)),
     ];
 
     const UDP_RANGES: &'static [(u16, u16, PortDissector<S>)] =
@@ -165,6 +178,7 @@ impl<S: Sink> Registry<S> {
         (6379, |c, b, len, _| app::resp(c, b, len)),
         (8080, |c, b, len, _| app::http(c, b, len)),
         (3128, |c, b, len, _| app::http(c, b, len)),
+        (646, |c, b, len, _| ldp::print(c, b, len)),
     ];
 
     /// The dissector of an Ethernet type.
@@ -313,7 +327,7 @@ pub const IP_PROTOCOL_NAMES: Names = &[
     (17, "UDP"),
     (1, "ICMP"),
     (58, "ICMPv6"),
-    (9, "PIGP"),
+    (9, "IGRP"),
     (77, "ND"),
     (8, "EGP"),
     (89, "OSPF"),

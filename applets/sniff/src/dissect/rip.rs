@@ -27,7 +27,7 @@ const AUTHENTICATION: u16 = 0xffff;
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "rip";
+    c.layer("rip");
     let left = buf.len().min(len);
     if left < 4 {
         c.truncated();

@@ -30,7 +30,7 @@ impl Default for Lines {
 
 /// Prints a packet with its pseudo-header.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "slip";
+    c.layer("slip");
     if len < HEADER_LEN || !buf.has(HEADER_LEN) {
         c.truncated();
         return Ok(());
@@ -56,7 +56,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) ->
 
 /// Prints a packet of BSD/OS, whose pseudo-header says nothing of interest.
 pub fn print_bsdos<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "slip_bsdos";
+    c.layer("slip_bsdos");
     if len < HEADER_LEN + 8 || !buf.has(HEADER_LEN + 8) {
         c.truncated();
         return Ok(());

@@ -36,7 +36,7 @@ const RETURN_CODES: Names = &[
 
 /// Prints the header of a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "someip";
+    c.layer("someip");
     if len < 16 {
         c.put(" (invalid)");
         return buf.need(len);

@@ -27,14 +27,14 @@ const CODES: Names = &[
 
 /// Prints a frame with a Broadcom tag.
 pub fn broadcom<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "brcm-tag";
+    c.layer("brcm-tag");
     c.link_header_len = ether::tagged(c, buf, len, 4, broadcom_tag)?;
     Ok(())
 }
 
 /// Prints a frame with a Broadcom tag in front.
 pub fn broadcom_prepended<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "brcm-tag-prepend";
+    c.layer("brcm-tag-prepend");
     if !buf.has(4) {
         c.truncated();
         return Ok(());
@@ -49,7 +49,7 @@ pub fn broadcom_prepended<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: 
 
 /// Prints a frame with a Marvell tag.
 pub fn dsa<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "dsa";
+    c.layer("dsa");
     c.link_header_len = ether::tagged(c, buf, len, 4, |c, tag| {
         c.put(if c.options.link_header { "Marvell DSA " } else { "DSA " });
         marvell_tag(c, tag)
@@ -59,7 +59,7 @@ pub fn dsa<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> S
 
 /// Prints a frame with a Marvell tag behind a type of its own.
 pub fn edsa<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "edsa";
+    c.layer("edsa");
     c.link_header_len = ether::tagged(c, buf, len, 8, |c, tag| {
         let kind = u32::from(tag.be16_at(0)?);
         if c.options.link_header {

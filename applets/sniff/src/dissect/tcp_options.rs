@@ -88,7 +88,7 @@ pub fn print<S: Sink>(
                 match bad {
                     Bad::Option => c.put("[bad opt]"),
                     Bad::Stop(Stop::Truncated) => {
-                        c.protocol = "tcp";
+                        c.layer("tcp");
                         c.truncated();
                     }
                     Bad::Stop(stop) => return Err(stop),

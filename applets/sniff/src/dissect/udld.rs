@@ -19,7 +19,7 @@ const KINDS: Names = &[
 
 /// Prints a packet.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "udld";
+    c.layer("udld");
     if len < 4 {
         c.invalid();
         return buf.need(len);

@@ -23,7 +23,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
 }
 
 fn vrrp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "vrrp";
+    c.layer("vrrp");
     let first = buf.u8_at(0)?;
     let (version, kind) = (first >> 4, first & 15);
     put!(c, "VRRPv", version, ", ", Named(KINDS, kind.into(), "unknown type (", ")"));
@@ -94,7 +94,7 @@ fn vrrp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) ->
 
 /// CARP has no document; its header is that of VRRP with a counter and a digest.
 fn carp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "carp";
+    c.layer("carp");
     c.put("CARP");
     let first = buf.u8_at(0)?;
     let (version, kind) = (first >> 4, first & 15);

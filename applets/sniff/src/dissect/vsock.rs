@@ -26,7 +26,7 @@ const PAYLOAD: u16 = 4;
 
 /// Prints a packet of the monitor.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, _: usize, _: &Link<'_>) -> Step {
-    c.protocol = "vsock";
+    c.layer("vsock");
     let len = buf.len();
     if len < HEADER_LEN {
         c.truncated();

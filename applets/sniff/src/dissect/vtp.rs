@@ -17,7 +17,7 @@ const DOMAIN_LEN: usize = 32;
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
-    c.protocol = "vtp";
+    c.layer("vtp");
     if len < 4 + DOMAIN_LEN {
         c.truncated();
         return Ok(());

@@ -2,20 +2,34 @@
 
 use std::rc::Rc;
 
+use super::expr::same_expr;
 use super::{Compiler, FrameBuild, RowScope, shown};
-use crate::ast::{self, Assignment, FromItem, FromSource, InsertSource, Name, ResultColumn};
+use crate::ast::{
+    self, Assignment, FromItem, FromSource, InsertSource, Name, ResultColumn, TriggerEvent,
+};
 use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::plan::{ColumnSource, Delete, Expr, Insert, Output, ROWID, Update, Upsert};
-use crate::schema::{IndexPart, Table};
+use crate::schema::{Column, Index, IndexColumn, IndexPart, Table, View};
 use crate::value::Value;
 
 impl Compiler<'_> {
-    /// The table that a statement changes.
-    fn target(&self, name: &ast::QualifiedName) -> Result<Rc<Table>> {
+    /// The table that a statement changes, or what stands for a view with a trigger for it.
+    fn target(
+        &mut self,
+        name: &ast::QualifiedName,
+        watches: impl Fn(&TriggerEvent) -> bool,
+    ) -> Result<Rc<Table>> {
         let schema = name.schema.as_deref();
         if let Some(view) = self.catalog.view(schema, &name.name) {
-            return Err(Error::new(format!("cannot modify {} because it is a view", view.name)));
+            let triggers = self.catalog.triggers_of(view.db, &view.name);
+            if !triggers.iter().any(|trigger| watches(&trigger.definition.event)) {
+                return Err(Error::new(format!(
+                    "cannot modify {} because it is a view",
+                    view.name
+                )));
+            }
+            return self.view_target(&view);
         }
         let table = self
             .catalog
@@ -28,12 +42,34 @@ impl Compiler<'_> {
         Ok(table)
     }
 
+    fn view_target(&mut self, view: &View) -> Result<Rc<Table>> {
+        let plan = self.select(&view.definition.select).map_err(Error::nowhere)?;
+        let named = &view.definition.columns;
+        let columns = plan
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(n, output)| Column {
+                name: named.get(n).unwrap_or(&output.name).clone(),
+                type_name: output.type_name.clone(),
+                affinity: output.affinity,
+                collation: output.collation,
+                not_null: None,
+                default: None,
+                generated: None,
+                primary_key: 0,
+            })
+            .collect();
+        let encoding = self.catalog.schemas[view.db].1.encoding;
+        Ok(Rc::new(Table::of_view(view, columns, encoding)))
+    }
+
     /// Compiles `INSERT`.
     ///
     /// # Errors
     /// Names that mean nothing, columns that do not fit.
     pub fn insert(&mut self, insert: &ast::Insert) -> Result<Insert> {
-        let table = self.target(&insert.table)?;
+        let table = self.target(&insert.table, |event| *event == TriggerEvent::Insert)?;
         let mark = self.ctes.len();
         self.push_ctes(insert.with.as_ref())?;
         let result = self.insert_into(insert, table);
@@ -101,7 +137,7 @@ impl Compiler<'_> {
         for upsert in &insert.upserts {
             upserts.push(self.upsert(upsert, &table, &alias)?);
         }
-        let (returning, outputs) = self.returning(&insert.returning, &table, &alias)?;
+        let (returning, outputs) = self.returning(&insert.returning, &table)?;
         Ok(Insert {
             table,
             conflict: insert.conflict,
@@ -185,13 +221,15 @@ impl Compiler<'_> {
         &mut self,
         columns: &[ResultColumn],
         table: &Rc<Table>,
-        alias: &Name,
     ) -> Result<(Vec<Expr>, Vec<Output>)> {
         if columns.is_empty() {
             return Ok((vec![], vec![]));
         }
+        if columns.iter().any(|column| matches!(column, ResultColumn::TableStar(_))) {
+            return Err(Error::new("RETURNING may not use \"TABLE.*\" wildcards"));
+        }
         let (frames, scopes) = (self.frames.len(), self.scopes.len());
-        self.push_row(alias, table);
+        self.push_row(&table.name, table);
         let result = self.returning_columns(columns);
         self.frames.truncate(frames);
         self.scopes.truncate(scopes);
@@ -217,7 +255,14 @@ impl Compiler<'_> {
         let FromSource::Table(name) = &update.table.source else {
             return Err(Error::new("no such table"));
         };
-        let table = self.target(name)?;
+        let table = self.target(name, |event| match event {
+            TriggerEvent::Update(columns) => {
+                let mut set = update.set.iter().flat_map(|assignment| &assignment.columns);
+                columns.is_empty()
+                    || set.any(|name| columns.iter().any(|c| c.eq_ignore_ascii_case(name)))
+            }
+            _ => false,
+        })?;
         let alias = update.table.alias.clone().unwrap_or_else(|| name.name.clone());
         let mut set = Vec::new();
         let mut columns = Vec::new();
@@ -235,8 +280,10 @@ impl Compiler<'_> {
         let query = select_of(update.with.clone(), columns, from, update.filter.clone());
         self.finds_targets = update.from.is_empty();
         let query = self.select(&query)?;
-        let (returning, outputs) = self.returning(&update.returning, &table, &alias)?;
-        Ok(Update { table, conflict: update.conflict, query, set, key, returning, outputs })
+        let (returning, outputs) = self.returning(&update.returning, &table)?;
+        let joined = !update.from.is_empty();
+        let conflict = update.conflict;
+        Ok(Update { table, conflict, query, set, key, joined, returning, outputs })
     }
 
     /// Compiles `DELETE`.
@@ -247,7 +294,7 @@ impl Compiler<'_> {
         let FromSource::Table(name) = &delete.table.source else {
             return Err(Error::new("no such table"));
         };
-        let table = self.target(name)?;
+        let table = self.target(name, |event| *event == TriggerEvent::Delete)?;
         let alias = delete.table.alias.clone().unwrap_or_else(|| name.name.clone());
         let query = select_of(
             delete.with.clone(),
@@ -257,10 +304,11 @@ impl Compiler<'_> {
         );
         self.finds_targets = true;
         let query = self.select(&query)?;
-        let (returning, outputs) = self.returning(&delete.returning, &table, &alias)?;
+        let (returning, outputs) = self.returning(&delete.returning, &table)?;
         let watched = !self.catalog.triggers_of(table.db, &table.name).is_empty()
             || references(self.catalog, &table);
-        let truncate = delete.filter.is_none() && returning.is_empty() && !watched;
+        let truncate =
+            delete.filter.is_none() && returning.is_empty() && !watched && !table.is_view;
         Ok(Delete { table, query, truncate, returning, outputs })
     }
 }
@@ -339,6 +387,9 @@ fn key_columns(table: &Table, alias: &Name) -> Vec<ResultColumn> {
             offset: 0,
         })
     };
+    if table.is_view {
+        return table.columns.iter().map(|c| column(&c.name)).collect();
+    }
     match &table.primary {
         None => {
             let free = ["rowid", "_rowid_", "oid"].iter().find(|name| table.column(name).is_none());
@@ -378,43 +429,65 @@ fn select_of(
 
 /// The constraint that an ON CONFLICT clause names: an index, or the rowid (`None`).
 fn find_target(upsert: &ast::Upsert, table: &Table) -> Result<Option<Name>> {
-    let mut columns = Vec::new();
     for term in &upsert.target {
-        let expr = match &term.expr {
-            ast::Expr::Collate(inner, _) => inner,
-            other => other,
-        };
-        let ast::Expr::Column { name, offset, .. } = expr else {
-            return Err(unmatched());
-        };
-        let at = table.column(name);
-        if at.is_none() && !table.is_rowid_name(name) {
+        if let ast::Expr::Column { name, offset, .. } = uncollated(&term.expr).0
+            && table.column(name).is_none()
+            && !table.is_rowid_name(name)
+        {
             return Err(Error::new(format!("no such column: {name}")).at(*offset));
         }
-        columns.push(at);
     }
-    if let [only] = columns.as_slice()
+    if let [only] = upsert.target.as_slice()
         && !table.without_rowid
-        && (only.is_none() || *only == table.rowid_alias)
+        && let ast::Expr::Column { name, .. } = &only.expr
     {
-        return Ok(None);
+        let column = table.column(name);
+        if column.is_none() || column == table.rowid_alias {
+            return Ok(None);
+        }
     }
-    let wanted: Vec<usize> = columns.into_iter().flatten().collect();
-    let fits = |index: &Rc<crate::schema::Index>| {
-        index.unique
-            && index.key_columns == wanted.len()
-            && index.columns[..index.key_columns]
-                .iter()
-                .all(|c| matches!(c.part, IndexPart::Column(at) if wanted.contains(&at)))
-            && (index.filter.is_none() || upsert.target_filter.is_some())
-    };
     table
         .primary
         .iter()
         .chain(&table.indexes)
-        .find(|index| fits(index))
+        .find(|index| targets(upsert, table, index))
         .map(|index| Some(index.name.clone()))
         .ok_or_else(unmatched)
+}
+
+/// Whether the columns of an ON CONFLICT clause are those of a unique index.
+fn targets(upsert: &ast::Upsert, table: &Table, index: &Index) -> bool {
+    let filter = match (&index.filter, &upsert.target_filter) {
+        (None, _) => true,
+        (Some(own), Some(said)) => same_expr(own, said),
+        (Some(_), None) => false,
+    };
+    let is = |column: &IndexColumn, expr: &ast::Expr| {
+        let (bare, collation) = uncollated(expr);
+        let collated =
+            collation.is_none_or(|name| name.eq_ignore_ascii_case(column.collation.name()));
+        collated
+            && match (&column.part, bare) {
+                (IndexPart::Column(at), ast::Expr::Column { name, .. }) => {
+                    table.column(name) == Some(*at)
+                }
+                (IndexPart::Expr(own), bare) => same_expr(uncollated(own).0, bare),
+                _ => false,
+            }
+    };
+    index.unique
+        && filter
+        && index.key_columns == upsert.target.len()
+        && index.columns[..index.key_columns]
+            .iter()
+            .all(|column| upsert.target.iter().any(|term| is(column, &term.expr)))
+}
+
+fn uncollated(expr: &ast::Expr) -> (&ast::Expr, Option<&Name>) {
+    match expr {
+        ast::Expr::Collate(inner, name) => (uncollated(inner).0, Some(name)),
+        other => (other, None),
+    }
 }
 
 fn unmatched() -> Error {

@@ -11,6 +11,9 @@ use crate::value::Owned;
 impl Exec<'_> {
     /// Runs a DELETE; says how many rows it removed.
     pub fn run_delete(&self, plan: &Delete, parent: Option<&Frame<'_>>) -> Result<(i64, Returned)> {
+        if plan.table.is_view {
+            return self.delete_from_view(plan, parent);
+        }
         if plan.truncate {
             let store = self.connection.store(plan.table.db)?;
             for index in &plan.table.indexes {
@@ -23,7 +26,7 @@ impl Exec<'_> {
             keys.push(row.iter().map(|value| value.clone().into_owned()).collect());
             Ok(Flow::Continue)
         })?;
-        let triggers = Triggers::of_delete(self, &plan.table);
+        let triggers = Triggers::of_delete(self, &plan.table)?;
         let mut writer = Writer::open(self, &plan.table)?;
         let mut out = Vec::new();
         let mut changes = 0;
@@ -50,7 +53,7 @@ impl Exec<'_> {
     pub(super) fn replace_row(&self, writer: &mut Writer, old: &NewRow) -> Result<()> {
         let table = writer.table.clone();
         let fires = self.connection.recursive_triggers();
-        let triggers = if fires { Some(Triggers::of_delete(self, &table)) } else { None };
+        let triggers = if fires { Some(Triggers::of_delete(self, &table)?) } else { None };
         if let Some(triggers) = &triggers {
             triggers.fire(self, TriggerTime::Before, Some(old), None, None)?;
         }

@@ -5,10 +5,24 @@ use std::rc::Rc;
 
 use super::{NewRow, Writer};
 use crate::ast::{Conflict, FkAction};
+use crate::collate::Collation;
 use crate::error::{Error, Result};
 use crate::exec::Exec;
 use crate::schema::{Table, TableKey};
 use crate::value::{Owned, Value};
+
+/// The side of a foreign key that is pointed at: it decides how keys are compared.
+#[derive(Clone, Copy)]
+struct Parent<'p> {
+    table: &'p Table,
+    columns: &'p [usize],
+}
+
+impl Parent<'_> {
+    fn collations(&self) -> Vec<Collation> {
+        self.columns.iter().map(|at| self.table.columns[*at].collation).collect()
+    }
+}
 
 impl Exec<'_> {
     /// Checks that the parents of a new row are there.
@@ -39,7 +53,8 @@ impl Exec<'_> {
     ) -> Result<bool> {
         let schema = self.catalog.name(table.db);
         let Some(parent) = self.catalog.table(Some(&schema), &key.key.table) else {
-            return Err(Error::new(format!("no such table: {schema}.{}", key.key.table)));
+            let text = format!("no such table: {schema}.{}", key.key.table);
+            return Err(Error::new(text).in_prepare());
         };
         let columns = parent_columns(&parent, key, &table.name)?;
         if Rc::ptr_eq(&parent, table) || parent.name == table.name {
@@ -51,7 +66,8 @@ impl Exec<'_> {
                 return Ok(true);
             }
         }
-        Ok(!self.rows_with(&parent, &columns, values)?.is_empty())
+        let collations = Parent { table: &parent, columns: &columns }.collations();
+        Ok(!self.rows_with(&parent, &columns, values, &collations)?.is_empty())
     }
 
     /// The rows of a table whose columns equal the values.
@@ -60,6 +76,7 @@ impl Exec<'_> {
         table: &Rc<Table>,
         columns: &[usize],
         values: &[Owned],
+        collations: &[Collation],
     ) -> Result<Vec<NewRow>> {
         let mut writer = Writer::open(self, table)?;
         let mut found = Vec::new();
@@ -76,12 +93,13 @@ impl Exec<'_> {
         let mut on = writer.cursor.first()?;
         while on {
             let row = writer.read(self)?;
-            let same = columns.iter().zip(values).all(|(at, value)| {
-                let column = &table.columns[*at];
-                let value = value.clone().apply(column.affinity);
-                !row.values[*at].is_null()
-                    && row.values[*at].compare(&value, column.collation).is_eq()
-            });
+            let same =
+                columns.iter().zip(values).zip(collations).all(|((at, value), collation)| {
+                    let column = &table.columns[*at];
+                    let value = value.clone().apply(column.affinity);
+                    !row.values[*at].is_null()
+                        && row.values[*at].compare(&value, *collation).is_eq()
+                });
             if same {
                 found.push(row);
             }
@@ -94,7 +112,8 @@ impl Exec<'_> {
     pub(super) fn check_parent_delete(&self, table: &Rc<Table>, old: &NewRow) -> Result<()> {
         self.each_child(table, |child, key, columns| {
             let values: Vec<Owned> = columns.iter().map(|at| old.values[*at].clone()).collect();
-            self.act(child, key, &values, None, key.key.on_delete)
+            let parent = Parent { table, columns };
+            self.act(child, key, parent, &values, None)
         })
     }
 
@@ -111,7 +130,8 @@ impl Exec<'_> {
             if before == after {
                 return Ok(());
             }
-            self.act(child, key, &before, Some(&after), key.key.on_update)
+            let parent = Parent { table, columns };
+            self.act(child, key, parent, &before, Some(&after))
         })
     }
 
@@ -139,14 +159,16 @@ impl Exec<'_> {
         &self,
         child: &Rc<Table>,
         key: &TableKey,
+        parent: Parent<'_>,
         values: &[Owned],
         new: Option<&[Owned]>,
-        action: FkAction,
     ) -> Result<()> {
+        let action = if new.is_some() { key.key.on_update } else { key.key.on_delete };
         if values.iter().any(Value::is_null) {
             return Ok(());
         }
-        let rows = self.rows_with(child, &key.columns, values)?;
+        let collations = parent.collations();
+        let rows = self.rows_with(child, &key.columns, values, &collations)?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -160,7 +182,7 @@ impl Exec<'_> {
                 Err(failed())
             }
             FkAction::Cascade if new.is_none() => {
-                let triggers = super::trigger::Triggers::of_delete(self, child);
+                let triggers = super::trigger::Triggers::of_delete(self, child)?;
                 let mut writer = Writer::open(self, child)?;
                 for row in rows {
                     if writer.seek(&writer.key_of(&row))? {
@@ -186,7 +208,7 @@ impl Exec<'_> {
             }
             _ => {
                 let changed: Vec<u16> = key.columns.iter().map(|at| *at as u16).collect();
-                let triggers = super::trigger::Triggers::of_update(self, child, &changed);
+                let triggers = super::trigger::Triggers::of_update(self, child, &changed)?;
                 let mut writer = Writer::open(self, child)?;
                 for row in rows {
                     let mut after = row.clone();

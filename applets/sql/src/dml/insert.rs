@@ -3,10 +3,10 @@
 use super::constraint::{Clash, Verdict};
 use super::trigger::Triggers;
 use super::{NewRow, Returned, Writer, returned};
-use crate::ast::{Conflict, TriggerTime};
+use crate::ast::{Conflict, Name, TriggerTime};
 use crate::error::{Error, MISMATCH, Result};
 use crate::exec::{Exec, Flow, Frame, as_rowid};
-use crate::plan::{ColumnSource, Insert, ROWID};
+use crate::plan::{ColumnSource, Insert, ROWID, Upsert};
 use crate::value::{Owned, Value};
 
 /// A running INSERT.
@@ -27,11 +27,14 @@ struct Inserter<'i, 'x> {
 impl Exec<'_> {
     /// Runs an INSERT; says how many rows it inserted or updated.
     pub fn run_insert(&self, plan: &Insert, parent: Option<&Frame<'_>>) -> Result<(i64, Returned)> {
+        if plan.table.is_view {
+            return self.insert_into_view(plan, parent);
+        }
         let mut inserter = Inserter {
             exec: self,
             plan,
             writer: Writer::open(self, &plan.table)?,
-            triggers: Triggers::of_insert(self, &plan.table),
+            triggers: Triggers::of_insert(self, &plan.table)?,
             parent,
             returned: vec![],
             changes: 0,
@@ -186,8 +189,13 @@ impl Inserter<'_, '_> {
 
     /// Deals with the rows in the way; `false`: the new row is not inserted.
     fn settle(&mut self, row: &NewRow, clashes: Vec<Clash>) -> Result<bool> {
-        for clash in &clashes {
-            if self.upsert(row, clash)? {
+        // The clauses say in which order the constraints are looked at.
+        for upsert in &self.plan.upserts {
+            let clash = clashes.iter().find(|clash| {
+                upsert.target.as_ref().is_none_or(|target| *target == self.constraint(clash))
+            });
+            if let Some(clash) = clash {
+                self.upsert(row, clash, upsert)?;
                 return Ok(false);
             }
         }
@@ -207,21 +215,20 @@ impl Inserter<'_, '_> {
         Ok(true)
     }
 
-    /// ON CONFLICT DO: whether the clause took care of the row.
-    fn upsert(&mut self, row: &NewRow, clash: &Clash) -> Result<bool> {
-        let name = match clash.index {
+    /// The index of a clash, or `None` for the rowid.
+    fn constraint(&self, clash: &Clash) -> Option<Name> {
+        match clash.index {
             Some(n) => Some(self.writer.indexes[n].index.name.clone()),
             None => self.plan.table.primary.as_ref().map(|p| p.name.clone()),
-        };
+        }
+    }
+
+    /// ON CONFLICT DO for the row in the way.
+    fn upsert(&mut self, row: &NewRow, clash: &Clash, upsert: &Upsert) -> Result<()> {
         let plan = self.plan;
-        let Some(upsert) =
-            plan.upserts.iter().find(|u| u.target.as_ref().is_none_or(|target| *target == name))
-        else {
-            return Ok(false);
-        };
-        let Some((set, filter)) = &upsert.update else { return Ok(true) };
+        let Some((set, filter)) = &upsert.update else { return Ok(()) };
         if !self.writer.seek(&clash.key)? {
-            return Ok(true);
+            return Ok(());
         }
         let old = self.writer.read(self.exec)?;
         let slots = vec![super::writer::slot_of(&old), super::writer::slot_of(row)];
@@ -229,7 +236,7 @@ impl Inserter<'_, '_> {
         if let Some(filter) = filter
             && self.exec.truth(filter, &frame)? != Some(true)
         {
-            return Ok(true);
+            return Ok(());
         }
         let mut new = old.clone();
         let mut changed = Vec::with_capacity(set.len());
@@ -243,12 +250,12 @@ impl Inserter<'_, '_> {
                 new.values[*column as usize] = value;
             }
         }
-        let triggers = Triggers::of_update(self.exec, &plan.table, &changed);
+        let triggers = Triggers::of_update(self.exec, &plan.table, &changed)?;
         let done = self.exec.update_row(&mut self.writer, &triggers, old, new, plan.conflict)?;
         if let Some(new) = done {
             self.changes += 1;
             returned(self.exec, &plan.returning, &new, self.parent, &mut self.returned)?;
         }
-        Ok(true)
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod foreign;
 mod insert;
 mod trigger;
 mod update;
+mod view;
 mod writer;
 
 pub(crate) use constraint::unique_message;

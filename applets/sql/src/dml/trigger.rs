@@ -34,25 +34,34 @@ pub(super) struct Triggers {
 }
 
 impl Triggers {
-    fn of(exec: &Exec<'_>, table: &Rc<Table>, wanted: impl Fn(&TriggerEvent) -> bool) -> Triggers {
+    fn of(
+        exec: &Exec<'_>,
+        table: &Rc<Table>,
+        wanted: impl Fn(&TriggerEvent) -> bool,
+    ) -> Result<Triggers> {
         let mut list = exec.catalog.triggers_of(table.db, &table.name);
         list.retain(|trigger| wanted(&trigger.definition.event));
         if !exec.connection.recursive_triggers() {
             let running = exec.running.borrow();
             list.retain(|t| !running.contains(&(Rc::as_ptr(t) as usize)));
         }
-        Triggers { table: table.clone(), list }
+        let triggers = Triggers { table: table.clone(), list };
+        // What is wrong with a trigger keeps the statement from being prepared.
+        for trigger in &triggers.list {
+            triggers.program(exec, trigger)?;
+        }
+        Ok(triggers)
     }
 
-    pub fn of_insert(exec: &Exec<'_>, table: &Rc<Table>) -> Triggers {
+    pub fn of_insert(exec: &Exec<'_>, table: &Rc<Table>) -> Result<Triggers> {
         Triggers::of(exec, table, |event| *event == TriggerEvent::Insert)
     }
 
-    pub fn of_delete(exec: &Exec<'_>, table: &Rc<Table>) -> Triggers {
+    pub fn of_delete(exec: &Exec<'_>, table: &Rc<Table>) -> Result<Triggers> {
         Triggers::of(exec, table, |event| *event == TriggerEvent::Delete)
     }
 
-    pub fn of_update(exec: &Exec<'_>, table: &Rc<Table>, changed: &[u16]) -> Triggers {
+    pub fn of_update(exec: &Exec<'_>, table: &Rc<Table>, changed: &[u16]) -> Result<Triggers> {
         Triggers::of(exec, table, |event| match event {
             TriggerEvent::Update(columns) => {
                 columns.is_empty()
@@ -166,7 +175,7 @@ impl Triggers {
             }
             Ok(Program { when, steps })
         });
-        let program = Rc::new(program.map_err(Error::nowhere)?);
+        let program = Rc::new(program.map_err(|error| error.nowhere().in_prepare())?);
         exec.programs.borrow_mut().insert(address, program.clone());
         Ok(program)
     }

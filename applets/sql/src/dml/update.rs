@@ -1,9 +1,12 @@
 //! UPDATE.
 
+use std::cmp::Ordering;
+
 use super::constraint::Verdict;
 use super::trigger::Triggers;
 use super::{NewRow, Returned, Writer, returned};
 use crate::ast::{Conflict, TriggerTime};
+use crate::collate::Collation;
 use crate::error::{Error, MISMATCH, Result};
 use crate::exec::{Exec, Flow, Frame, as_rowid};
 use crate::plan::{ROWID, Update};
@@ -12,22 +15,28 @@ use crate::value::{Owned, Value};
 impl Exec<'_> {
     /// Runs an UPDATE; says how many rows it changed.
     pub fn run_update(&self, plan: &Update, parent: Option<&Frame<'_>>) -> Result<(i64, Returned)> {
+        if plan.table.is_view {
+            return self.update_view(plan, parent);
+        }
         // All rows are found before the first is changed, so that no row is met twice.
         let mut rows: Vec<Vec<Owned>> = Vec::new();
         let mut seen = std::collections::HashSet::new();
         self.run_select(&plan.query, parent, &mut |row| {
             let mut key = Vec::new();
             for value in &row[plan.key..] {
-                value.push_key(crate::collate::Collation::Binary, &mut key);
+                value.push_key(Collation::Binary, &mut key);
             }
-            if seen.insert(key) {
+            if plan.joined || seen.insert(key) {
                 rows.push(row.iter().map(|value| value.clone().into_owned()).collect());
             }
             Ok(Flow::Continue)
         })?;
         drop(seen);
+        if plan.joined {
+            rows = last_of_each(rows, plan.key);
+        }
         let changed: Vec<u16> = plan.set.iter().map(|(column, _)| *column).collect();
-        let triggers = Triggers::of_update(self, &plan.table, &changed);
+        let triggers = Triggers::of_update(self, &plan.table, &changed)?;
         let mut writer = Writer::open(self, &plan.table)?;
         let mut out = Vec::new();
         let mut changes = 0;
@@ -118,6 +127,24 @@ impl Exec<'_> {
         triggers.fire(self, TriggerTime::After, Some(&old), Some(&new), None)?;
         Ok(Some(new))
     }
+}
+
+/// Of the rows that an UPDATE FROM joins with one row of the table the last, in the order of the
+/// keys: SQLite puts them into a tree by key first.
+fn last_of_each(mut rows: Vec<Vec<Owned>>, key: usize) -> Vec<Vec<Owned>> {
+    let compare = |left: &[Owned], right: &[Owned]| {
+        let pairs = left[key..].iter().zip(&right[key..]);
+        pairs.fold(Ordering::Equal, |order, (l, r)| order.then(l.compare(r, Collation::Binary)))
+    };
+    rows.sort_by(|left, right| compare(left, right));
+    let mut kept: Vec<Vec<Owned>> = Vec::with_capacity(rows.len());
+    for row in rows {
+        match kept.last_mut() {
+            Some(last) if compare(last, &row).is_eq() => *last = row,
+            _ => kept.push(row),
+        }
+    }
+    kept
 }
 
 /// Whether two index entries are the same bytes.

@@ -460,7 +460,9 @@ impl Parser<'_> {
                     body.push(Stmt::Select(Box::new(self.select()?)));
                 }
                 Tok::Kw(Kw::With | Kw::Insert | Kw::Replace | Kw::Update | Kw::Delete) => {
-                    body.push(self.dml()?);
+                    let stmt = self.dml()?;
+                    may_stand_in_trigger(&stmt)?;
+                    body.push(stmt);
                 }
                 _ => return Err(self.unexpected()),
             }
@@ -479,4 +481,34 @@ impl Parser<'_> {
             body,
         })))
     }
+}
+
+/// What the body of a trigger may not have.
+fn may_stand_in_trigger(stmt: &Stmt) -> Result<()> {
+    let (table, indexed, returning) = match stmt {
+        Stmt::Insert(insert) => (Some(&insert.table), None, &insert.returning),
+        Stmt::Update(update) => {
+            (update.table.table_name(), update.table.indexed.as_ref(), &update.returning)
+        }
+        Stmt::Delete(delete) => {
+            (delete.table.table_name(), delete.table.indexed.as_ref(), &delete.returning)
+        }
+        _ => return Ok(()),
+    };
+    if table.is_some_and(|name| name.schema.is_some()) {
+        return Err(Error::new(
+            "qualified table names are not allowed on INSERT, UPDATE, and DELETE statements within \
+             triggers",
+        ));
+    }
+    if let Some(indexed) = indexed {
+        let clause = if indexed.is_some() { "INDEXED BY" } else { "NOT INDEXED" };
+        return Err(Error::new(format!(
+            "the {clause} clause is not allowed on UPDATE or DELETE statements within triggers"
+        )));
+    }
+    if !returning.is_empty() {
+        return Err(Error::new("cannot use RETURNING in a trigger"));
+    }
+    Ok(())
 }

@@ -310,7 +310,6 @@ impl Parser<'_> {
     }
 
     fn raise(&mut self) -> Result<Expr> {
-        let offset = self.token(0).start;
         self.skip(2);
         let kind = match self.peek() {
             Tok::Kw(Kw::Ignore) => Raise::Ignore,
@@ -329,7 +328,7 @@ impl Parser<'_> {
         self.expect(Tok::RParen)?;
         if !self.in_trigger {
             let text = "RAISE() may only be used within a trigger-program";
-            return Err(Error::new(text).at(offset));
+            return Err(Error::new(text));
         }
         Ok(Expr::Raise(kind, message))
     }
@@ -630,7 +629,7 @@ fn simple_call(name: &str, args: Vec<Expr>, offset: usize) -> Call {
 }
 
 /// The value of an integer token; too large for 64 bits makes it REAL, or an error in hex.
-fn int_literal(text: &[u8], negative: bool) -> Result<Literal> {
+pub(crate) fn int_literal(text: &[u8], negative: bool) -> Result<Literal> {
     let shown = || String::from_utf8_lossy(text).into_owned();
     if let Some(hex) = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")) {
         let digits = str::from_utf8(hex).unwrap_or("").trim_start_matches('0');
@@ -654,7 +653,7 @@ fn int_literal(text: &[u8], negative: bool) -> Result<Literal> {
 }
 
 /// Pairs of hex digits to bytes; the tokenizer has checked them.
-fn unhex(hex: &[u8]) -> Rc<[u8]> {
+pub(crate) fn unhex(hex: &[u8]) -> Rc<[u8]> {
     let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
     hex.chunks(2).map(|pair| digit(pair[0]) << 4 | pair.get(1).map_or(0, |b| digit(*b))).collect()
 }

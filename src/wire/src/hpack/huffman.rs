@@ -37,7 +37,9 @@ static CODE: LazyLock<Code> = LazyLock::new(|| {
     for length in 1..=LONGEST {
         next <<= 1;
         code.first[length] = (next, count);
-        for symbol in (0..=END_OF_STRING).filter(|s| usize::from(LENGTHS[usize::from(*s)]) == length) {
+        for symbol in
+            (0..=END_OF_STRING).filter(|s| usize::from(LENGTHS[usize::from(*s)]) == length)
+        {
             code.symbols[usize::from(count)] = symbol;
             (next, count) = (next + 1, count + 1);
         }

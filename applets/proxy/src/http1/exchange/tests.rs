@@ -1,6 +1,5 @@
 //! Bodies that stop, in time that is played: the clock of the runtime jumps to its next timer.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
 
@@ -8,7 +7,7 @@ use box_wire::http1::RequestHead;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-use super::super::{Edits, Role, Route, Site, Target, TargetKind, Visitor, serve};
+use super::super::{Role, Route, Site, Target, TargetKind, Visitor, serve};
 use super::*;
 use crate::io::{Buffer, Stream};
 
@@ -43,19 +42,9 @@ async fn exchange(folder: &Path, request: &[u8], answer: &'static [u8]) -> Strin
         let _ = stream.read_to_end(&mut Vec::new()).await;
     });
     let target = Target::new(TargetKind::Unix(path), "origin".to_owned(), None);
-    let forward = Forward {
-        target: Some(Rc::new(target)),
-        upstream: None,
-        edits: Rc::new(Edits::default()),
-        capture: None,
-    };
+    let forward = Forward::to(Rc::new(target), Rc::default());
     let (mut client, ours) = UnixStream::pair().expect("a pair");
-    let visitor = Visitor {
-        client: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
-        tls: false,
-        server_name: None,
-        movable: false,
-    };
+    let visitor = Visitor::nobody();
     let conn = Conn::new(Stream::Unix(ours), Buffer::default());
     tokio::task::spawn_local(serve(conn, visitor, Rc::new(Everything(forward)), Role::Edge));
     client.write_all(request).await.expect("sent");
