@@ -317,10 +317,7 @@ fn a_further_process_is_as_its_options_say() {
         "CAP_SYS_TIME",
     ];
     let words: Vec<&str> = options.into_iter().chain([id, "sh", "-c", script]).collect();
-    bundle
-        .oci(words)
-        .fails(9)
-        .stdout("2 3\n/tmp\n0\n7\nCapEff:\t0000000022000420\n".replace("22000420", "22000420"));
+    bundle.oci(words).fails(9).stdout("2 3\n/tmp\n0\n7\nCapEff:\t0000000022000420\n");
     for user in ["ann", "1x", "-1", "", "0x1", "99999999999"] {
         bundle.oci(["exec", &format!("--user={user}"), id, "true"]).fails(1);
     }

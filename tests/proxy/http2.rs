@@ -199,11 +199,14 @@ fn flood(port: u16, unit: impl Fn(u32) -> Vec<u8>) -> Vec<Frame> {
     frames
 }
 
+/// A name, and the bytes of the nth repetition.
+type Flood = (&'static str, Box<dyn Fn(u32) -> Vec<u8>>);
+
 #[test]
 fn floods_end_the_connection_and_cost_little() {
     let home = scratch();
     let (proxy, port) = echo(home.path());
-    let floods: [(&str, Box<dyn Fn(u32) -> Vec<u8>>); 6] = [
+    let floods: [Flood; 6] = [
         (
             "rapid reset",
             Box::new(|n| {

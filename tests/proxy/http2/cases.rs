@@ -178,9 +178,12 @@ const PATH: (&str, &str) = (":path", "/");
 const AUTHORITY: (&str, &str) = (":authority", "a.test");
 const POSTED: (&str, &str) = (":method", "POST");
 
+/// What is wrong, the fields, the body.
+type Malformed = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 /// Field lists with a body that are reset with PROTOCOL_ERROR and never reach the origin.
 #[rustfmt::skip]
-pub static MALFORMED: &[(&str, &[(&str, &str)], &str)] = &[
+pub static MALFORMED: &[Malformed] = &[
     ("8.2.1 a name in capitals", &[METHOD, SCHEME, PATH, AUTHORITY, ("X-Mine", "y")], ""),
     ("8.2.1 a name with a space", &[METHOD, SCHEME, PATH, AUTHORITY, ("x mine", "y")], ""),
     ("8.2.1 a name with a colon", &[METHOD, SCHEME, PATH, AUTHORITY, ("x:y", "z")], ""),
