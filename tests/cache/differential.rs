@@ -285,6 +285,56 @@ fn compare(
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }
 
+/// What a listener has heard since it was asked last.
+fn heard(listener: &mut Client) -> Vec<String> {
+    listener.send(&["PING"]);
+    let mut heard = Vec::new();
+    loop {
+        let message = String::from_utf8_lossy(&listener.reply()).into_owned();
+        if message.starts_with("*2\r\n$4\r\npong") {
+            return heard;
+        }
+        // Channel and text of *4 pmessage pattern channel text.
+        let words: Vec<&str> = message.split("\r\n").skip(6).step_by(2).collect();
+        heard.push(words.join(" "));
+    }
+}
+
+/// Runs random commands and compares the events about keys that they give rise to.
+fn compare_events(seed: u64, count: usize, families: &[&[&str]]) -> Vec<String> {
+    let (dir_a, dir_b) = (scratch(), scratch());
+    let args = ["--save", "", "--notify-keyspace-events", "EAmn"];
+    let Some(theirs) = Server::theirs(dir_b.path(), &args) else { return Vec::new() };
+    let ours = Server::ours(dir_a.path(), &args);
+    let mut listeners = [ours.client(), theirs.client()];
+    for listener in &mut listeners {
+        listener.call(&["PSUBSCRIBE", "__keyevent*"]);
+    }
+    let (mut a, mut b) = (ours.client(), theirs.client());
+    let mut dice = Dice(seed, 4);
+    let mut history = Vec::new();
+    let mut differences = Vec::new();
+    for _ in 0..count {
+        let args = command(&mut dice, families);
+        // These publish, or move on while they wait.
+        if ["PUBLISH", "CONFIG", "SPOP"].contains(&&*String::from_utf8_lossy(&args[0])) {
+            continue;
+        }
+        a.call(&args);
+        b.call(&args);
+        history.push(shown(&args));
+        let [one, other] = listeners.each_mut().map(heard);
+        if one != other {
+            let before = history[history.len().saturating_sub(3)..].to_vec();
+            differences.push(format!("{before:?}\nours:   {one:?}\ntheirs: {other:?}"));
+            if differences.len() == DIFFERENCES_SHOWN {
+                break;
+            }
+        }
+    }
+    differences
+}
+
 /// All keys of a database with their dumps taken apart into comparable pieces.
 pub fn content(client: &mut Client) -> Vec<(Vec<u8>, Vec<Vec<u8>>)> {
     content_of(client, true)
@@ -408,4 +458,13 @@ fn random_commands_are_answered_as_the_incumbent_does() {
 #[test]
 fn random_commands_in_resp3_are_answered_as_the_incumbent_does() {
     all_families(1000, true);
+}
+
+#[test]
+fn random_commands_give_rise_to_the_incumbents_events() {
+    use shapes::{GENERAL, HASHES, LISTS, PLACES, SETS, SKETCHES, SORTED_SETS, STREAMS, STRINGS};
+    let all = [GENERAL, STRINGS, LISTS, HASHES, SETS, SORTED_SETS, STREAMS, PLACES, SKETCHES];
+    let differences: Vec<String> =
+        all.iter().flat_map(|family| compare_events(rounds(), 500, &[family, GENERAL])).collect();
+    assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }

@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod clients;
 mod differential;
+mod linearizability;
 mod persistence;
 mod replication;
 mod scripting;

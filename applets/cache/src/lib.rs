@@ -33,6 +33,11 @@
 //! - A shard that a snapshot waits for is given to it before it is changed.
 //! - A waiter is claimed before it is served or given up.
 
+#![cfg_attr(
+    test,
+    allow(clippy::duplicate_mod, reason = "a model checker runs the lock with its own primitives")
+)]
+
 pub mod benchmark;
 pub mod check;
 pub mod cli;

@@ -114,22 +114,18 @@ pub struct Db<'a> {
     pub no_touch: bool,
     /// What happens to keys whose time has come.
     pub expiry: Expiry,
-    /// The key looked up last, by address, with its place.
-    pub last: Option<(*const u8, usize, Place)>,
+    /// The one key that the request declares, by its address in the request, with its place. Other
+    /// keys must not be remembered so: their bytes may be gone, and others at their address.
+    pub declared: Option<(*const u8, usize, Place)>,
 }
 
 impl Db<'_> {
     #[inline]
-    fn place(&mut self, key: &[u8]) -> Place {
-        if let Some((at, len, place)) = self.last
-            && at == key.as_ptr()
-            && len == key.len()
-        {
-            return place;
+    fn place(&self, key: &[u8]) -> Place {
+        match self.declared {
+            Some((at, len, place)) if at == key.as_ptr() && len == key.len() => place,
+            _ => Place::of(key),
         }
-        let place = Place::of(key);
-        self.last = Some((key.as_ptr(), key.len(), place));
-        place
     }
 
     /// The shard of `key`.
@@ -177,6 +173,18 @@ impl Db<'_> {
             use_now(entry, clock, lfu);
         }
         Some(entry)
+    }
+
+    /// The entry of `key`, for telling about it: counts a hit or a miss, its clock stays.
+    pub fn glance(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        let stats = self.stats;
+        if self.peek(key).is_none() {
+            stats.misses.add(1);
+            self.event(event::KEY_MISS, "keymiss", key);
+            return None;
+        }
+        stats.hits.add(1);
+        self.peek(key)
     }
 
     /// The entry of `key`, for changing it.

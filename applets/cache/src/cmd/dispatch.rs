@@ -311,42 +311,47 @@ fn unknown_sub(args: Args<'_>) -> Error {
     Error(text.into())
 }
 
-/// Locks what a request declares.
+/// The one key of a request, by its address, with its place.
+type Declared = Option<(*const u8, usize, Place)>;
+
+/// Locks what a request declares; `None` where a slow script holds it.
 fn lock<'s>(
     server: &'s Server,
     session: &Session,
     command: &'static Command,
     args: Args<'_>,
-) -> (View<'s>, Option<(*const u8, usize, Place)>) {
+) -> Option<(View<'s>, Declared)> {
+    let keyspace = &server.keyspace;
     if matches!(command.name, "exec" | "discard" | "unwatch") {
-        return (lock_transaction(server, session, command.name == "exec"), None);
+        return Some((lock_transaction(server, session, command.name == "exec")?, None));
     }
-    match keys::scope(command, args) {
-        Scope::Nothing => (server.keyspace.lock(&[]), None),
-        Scope::World => (server.keyspace.lock_all(), None),
+    Some(match keys::scope(command, args) {
+        Scope::Nothing => (keyspace.lock(&[]), None),
+        Scope::World => (keyspace.lock_all_unless_slow()?, None),
         Scope::Keys => {
             // One key at the first place is what nearly all commands have.
             if let ((1, 1, _), [_]) = (command.keys, command.specs) {
                 let key = args.at(1);
                 let place = Place::of(key);
-                return (server.keyspace.lock(&[place]), Some((key.as_ptr(), key.len(), place)));
+                let view = keyspace.lock_unless_slow(&[place])?;
+                return Some((view, Some((key.as_ptr(), key.len(), place))));
             }
             let mut places = Vec::new();
             keys::each(command, args, |key| places.push(Place::of(args.at(key.at))));
-            (server.keyspace.lock(&places), None)
+            (keyspace.lock_unless_slow(&places)?, None)
         }
-    }
+    })
 }
 
-fn lock_transaction<'s>(server: &'s Server, session: &Session, exec: bool) -> View<'s> {
+fn lock_transaction<'s>(server: &'s Server, session: &Session, exec: bool) -> Option<View<'s>> {
     let mut places: Vec<Place> = session.watch.keys.iter().map(|(_, key)| Place::of(key)).collect();
     let queue = session.multi.iter().filter(|_| exec).flat_map(|multi| &multi.queue);
     for queued in queue {
         let args = queued.args();
         match keys::scope(queued.command, args) {
-            Scope::World => return server.keyspace.lock_all(),
+            Scope::World => return server.keyspace.lock_all_unless_slow(),
             Scope::Nothing if keys::looks_at_shards(queued.command) => {
-                return server.keyspace.lock_all();
+                return server.keyspace.lock_all_unless_slow();
             }
             Scope::Nothing => {}
             Scope::Keys => {
@@ -354,7 +359,7 @@ fn lock_transaction<'s>(server: &'s Server, session: &Session, exec: bool) -> Vi
             }
         }
     }
-    server.keyspace.lock(&places)
+    server.keyspace.lock_unless_slow(&places)
 }
 
 fn call(
@@ -370,12 +375,15 @@ fn call(
         ex.server.feed_monitors(session, args);
     }
     session.info.command.store(number + 1, Ordering::Relaxed);
-    let (mut view, last) = lock(ex.server, session, command, args);
+    let Some((mut view, declared)) = lock(ex.server, session, command, args) else {
+        let busy = ex.server.scripts.busy();
+        return refuse(ex, session, Some(number), args, &busy, out);
+    };
     if command.is(flag::WRITE) || may_write(command.name) {
         view.before_change();
     }
     let mut db = ex.server.db_of(view, ex.worker, session.db, now);
-    db.last = last;
+    db.declared = declared;
     if session.is_master {
         db.expiry = Expiry::Ignored;
     }

@@ -162,7 +162,7 @@ pub fn run(ctx: &mut Ctx<'_>, args: Args<'_>, keys: usize, call: &Call) -> Done 
     });
     engine.current.set(None);
     let Run { log, resp3, .. } = cell.into_inner();
-    let killed = server.scripts.end();
+    let killed = server.scripts.end(server);
     if killed {
         server.logger.warning("Lua script killed by user with SCRIPT KILL.");
         engine.restore_hook(server);

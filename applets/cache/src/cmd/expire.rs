@@ -99,7 +99,7 @@ pub fn pexpireat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 fn tell(ctx: &mut Ctx<'_>, args: Args<'_>, seconds: bool, absolute: bool) -> Done {
     let now = ctx.db.now;
     // TTL does not count as a use of the key.
-    let value = match ctx.db.peek(args.at(1)).map(|entry| entry.expiry()) {
+    let value = match ctx.db.glance(args.at(1)).map(|entry| entry.expiry()) {
         None => -2,
         Some(None) => -1,
         Some(Some(at)) => {

@@ -143,7 +143,10 @@ pub fn pfmerge(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 /// `PFDEBUG GETREG|DECODE|ENCODING|TODENSE key`
 pub fn pfdebug(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let (word, key) = (args.at(1), args.at(2));
-    let bytes = read(ctx, key)?.ok_or(Error::fixed("ERR The specified key does not exist"))?;
+    if !ctx.db.exists(key) {
+        return Err(Error::fixed("ERR The specified key does not exist"));
+    }
+    let bytes = read(ctx, key)?.ok_or(NOT_ONE)?;
     let known = ["getreg", "decode", "encoding", "todense"];
     let Some(word) = known.into_iter().find(|known| is(word, known)) else {
         let word = String::from_utf8_lossy(word);

@@ -12,6 +12,7 @@ pub mod blocking;
 pub mod client;
 pub mod cluster;
 pub mod command;
+pub mod conditional;
 pub mod config;
 pub mod connection;
 pub mod db;

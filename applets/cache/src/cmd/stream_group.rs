@@ -336,13 +336,14 @@ fn unknown_option(word: &[u8]) -> Error {
 }
 
 fn has_group(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    let stream = ctx.db.stream(args.at(1))?;
+    let stream = ctx.db.stream_mut(args.at(1))?;
     let found = stream.is_some_and(|stream| stream.groups.contains_key(args.at(2)));
     if found { Ok(()) } else { Err(no_group(args.at(1), args.at(2))) }
 }
 
 /// `XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms] [TIME ms] [RETRYCOUNT n] [FORCE] [JUSTID]`
 pub fn xclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
+    ctx.db.read(args.at(1));
     has_group(ctx, args)?;
     let now = ctx.db.now;
     let claim = claim_options(args, now)?;
@@ -435,6 +436,8 @@ fn finish(
 
 /// `XAUTOCLAIM key group consumer min-idle-time start [COUNT n] [JUSTID]`
 pub fn xautoclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
+    // The key is looked up before anything is said about the arguments.
+    ctx.db.read(args.at(1));
     let error = "ERR Invalid min-idle-time argument for XAUTOCLAIM";
     let min_idle_ms = parse::int_in(args.at(4), i64::MIN, i64::MAX, error)?.max(0);
     let start = range_start(args.at(5))?;

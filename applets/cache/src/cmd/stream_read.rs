@@ -94,13 +94,18 @@ fn start(ctx: &mut Ctx<'_>, key: &[u8], id: &[u8], options: &Options) -> Result<
             )));
         }
     }
+    let last_id = match options.group {
+        // Looked up here for its type, and again when it is served.
+        None => ctx.db.stream(key)?.map_or(Id::MIN, |stream| stream.last_id),
+        Some(_) => Id::MIN,
+    };
     match (id, options.group.is_some()) {
         (b"$", true) => Err(Error::fixed(
             "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the \
              history of this consumer by specifying a proper ID, or use the > ID to get new \
              messages. The $ ID would just return an empty result set.",
         )),
-        (b"$", false) => Ok(From::Id(ctx.db.stream(key)?.map_or(Id::MIN, |stream| stream.last_id))),
+        (b"$", false) => Ok(From::Id(last_id)),
         (b">", false) => Err(Error::fixed(
             "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> \
              <consumer> option.",

@@ -154,8 +154,8 @@ fn normalised(param: &Param, words: &[String]) -> Result<String, String> {
                 .map(event_letters)
                 .ok_or_else(|| "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned());
         }
-        "bind" | "client-output-buffer-limit" | "oom-score-adj-values" => return Ok(value),
-        _ => {}
+        "bind" | "client-output-buffer-limit" => return Ok(value),
+        _ => special(param.name, &value)?,
     }
     if words.len() > 1 && !matches!(param.kind, Kind::Text) {
         return Err("wrong number of arguments".into());
@@ -190,6 +190,64 @@ fn normalised(param: &Param, words: &[String]) -> Result<String, String> {
         }
         Kind::Text => Ok(value),
     }
+}
+
+/// What single parameters ask of their value.
+fn special(name: &str, value: &str) -> Result<(), String> {
+    let mut words = value.split_whitespace();
+    let fits = match name {
+        "cluster-announce-hostname" => {
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+            return if value.chars().all(fits) {
+                Ok(())
+            } else {
+                Err("Hostnames may only contain alphanumeric characters, hyphens or dots".into())
+            };
+        }
+        "latency-tracking-info-percentiles" => {
+            for word in words {
+                let percent: f64 = word
+                    .parse()
+                    .map_err(|_| "Invalid latency-tracking-info-percentiles parameters")?;
+                if !(0.0..=100.0).contains(&percent) {
+                    return Err("latency-tracking-info-percentiles parameters should sit between \
+                                [0.0,100.0]"
+                        .into());
+                }
+            }
+            return Ok(());
+        }
+        "oom-score-adj-values" => {
+            if words.clone().count() != 3 {
+                return Err("wrong number of arguments".into());
+            }
+            let fits = |word: &str| {
+                word.parse::<i32>().is_ok_and(|number| (-2000..=2000).contains(&number))
+            };
+            return if words.all(fits) {
+                Ok(())
+            } else {
+                Err("Invalid oom-score-adj-values, elements must be between -2000 and 2000.".into())
+            };
+        }
+        "proc-title-template" => {
+            return if value.is_empty() {
+                Err("template format is invalid or contains unknown variables".into())
+            } else {
+                Ok(())
+            };
+        }
+        "shutdown-on-sigint" | "shutdown-on-sigterm" => {
+            let known = ["default", "save", "nosave", "now", "force"];
+            let known = |word: &str| known.iter().any(|other| other.eq_ignore_ascii_case(word));
+            !value.is_empty() && words.all(known)
+        }
+        _ => true,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err("argument(s) must be one of the following: default, save, nosave, now, force".into())
 }
 
 fn save_points(words: &[String]) -> Result<String, String> {
@@ -400,7 +458,10 @@ impl Config {
 /// Merges `class hard soft seconds` groups into the value.
 fn output_limits(old: &str, words: &[String]) -> Result<String, String> {
     let words: Vec<&str> = words.iter().flat_map(|word| word.split_whitespace()).collect();
-    if !words.len().is_multiple_of(4) || words.is_empty() {
+    if words.is_empty() {
+        return Ok(old.to_owned());
+    }
+    if !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     let mut values: Vec<String> = old.split(' ').map(str::to_owned).collect();

@@ -298,7 +298,7 @@ pub static PARAMS: &[Param] = &[
     Param {
         name: "loglevel",
         default: "notice",
-        kind: Kind::Enum(&["debug", "verbose", "notice", "warning", "nothing"]),
+        kind: Kind::Enum(&["debug", "verbose", "notice", "warning"]),
         fixed: false,
     },
     Param { name: "lua-time-limit", default: "5000", kind: Kind::Int(0, i64::MAX), fixed: false },

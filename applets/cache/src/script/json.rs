@@ -680,3 +680,45 @@ fn strtod(text: &[u8]) -> Option<(f64, usize)> {
     let value: f64 = std::str::from_utf8(&rest[..end]).ok()?.parse().ok()?;
     Some((signed(value), sign + end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Input that has been changed at random is read, or refused in words: nothing panics.
+    #[test]
+    fn no_mutated_input_panics() {
+        let lua = Lua::new();
+        let texts: [&[u8]; 3] = [
+            br#"{"a":[1,2.5e3,-0.1,"x\u00e9\ud83d\ude00\n",{"b":null}],"c":[true,false],"d":{}}"#,
+            br#"[[[[[[[[[["deep"]]]]]]]]]]"#,
+            br#"[0x1f,inf,-nan,1e999,"\"\\\/"]"#,
+        ];
+        let mut state = 0x2545_f491_4f6c_dd1du64;
+        let mut next = |bound: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 20) as usize % bound
+        };
+        for round in 0..20_000 {
+            let mut text = texts[round % texts.len()].to_vec();
+            for _ in 0..=next(3) {
+                let at = next(text.len());
+                match next(3) {
+                    0 => text[at] = next(256) as u8,
+                    1 => text.truncate(at),
+                    _ => text.insert(at, b"[]{}\",:\\u0e-"[next(12)]),
+                }
+                if text.is_empty() {
+                    text.push(b'[');
+                }
+            }
+            let settings = Settings::default();
+            if let Ok(value) = Reader::new(&lua, &text, &settings).document() {
+                let mut writer = Writer { out: Vec::new(), settings };
+                let _ = writer.value(&value, 0);
+            }
+        }
+    }
+}

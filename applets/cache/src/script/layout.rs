@@ -275,3 +275,32 @@ fn size(_: &Lua, args: MultiValue) -> Answer {
     }
     Ok(vec![Value::Number(total as f64)])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Formats and data made at random are taken, or refused in words: nothing panics.
+    #[test]
+    fn no_random_format_panics() {
+        let lua = Lua::new();
+        let mut state = 0x1234_5678_9abc_def1u64;
+        let mut next = |bound: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 20) as usize % bound
+        };
+        let alphabet = b"<>=!bBhHlLTiIfdscx 0123456789z";
+        for _ in 0..20_000 {
+            let format: Vec<u8> = (0..next(8)).map(|_| alphabet[next(alphabet.len())]).collect();
+            let data: Vec<u8> = (0..next(40)).map(|_| next(256) as u8).collect();
+            let string = |text: &[u8]| Value::String(lua.create_string(text).expect("memory"));
+            let args = vec![string(&format), string(&data), Value::Number(next(50) as f64)];
+            let args = MultiValue::from_vec(args);
+            let _ = pack(&lua, args.clone());
+            let _ = unpack(&lua, args.clone());
+            let _ = size(&lua, args);
+        }
+    }
+}

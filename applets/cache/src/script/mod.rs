@@ -123,8 +123,9 @@ impl Scripts {
     }
 
     /// It has ended; whether it was killed.
-    pub fn end(&self) -> bool {
+    pub fn end(&self, server: &Server) -> bool {
         *self.running() = None;
+        server.keyspace.set_slow(false);
         self.slow.store(false, Ordering::Release);
         self.active.store(false, Ordering::Release);
         self.ended.notify_all();
@@ -222,6 +223,7 @@ impl Scripts {
                  try killing the script using the {how} command."
             ));
             self.slow.store(true, Ordering::Release);
+            server.keyspace.set_slow(true);
             self.ended.notify_all();
         }
         crate::server::worker::serve_while_busy();

@@ -313,3 +313,37 @@ impl Reader<'_> {
         read(self, len, depth)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes that have been changed at random are read, or refused in words: nothing panics.
+    #[test]
+    fn no_mutated_input_panics() {
+        let lua = Lua::new();
+        let seed = b"\x93\x01\x02\x82\xa1a\xa1b\xa1c\xcb\x3f\xf8\0\0\0\0\0\0\xa4text\xd2\xff\xfe\xee\x90\xc3\xde\0\x01\x01\xc0";
+        let mut state = 0x9e37_79b9_7f4a_7c15u64;
+        let mut next = |bound: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 20) as usize % bound
+        };
+        for _ in 0..20_000 {
+            let mut bytes = seed.to_vec();
+            for _ in 0..=next(3) {
+                let at = next(bytes.len());
+                bytes[at] = next(256) as u8;
+            }
+            bytes.truncate(1 + next(bytes.len()));
+            let text = Value::String(lua.create_string(&bytes).expect("memory"));
+            let args = MultiValue::from_vec(vec![text]);
+            if let Ok(values) = unpack(&lua, &args, 0, 0, "unpack") {
+                values
+                    .iter()
+                    .for_each(|value| push(&mut Vec::new(), value, 0).expect("it is packed"));
+            }
+        }
+    }
+}

@@ -328,7 +328,7 @@ impl Server {
             no_touch: false,
             // While clients are paused, the data stays as it is.
             expiry: self.expiry(),
-            last: None,
+            declared: None,
         }
     }
 
