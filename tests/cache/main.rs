@@ -5,6 +5,7 @@ mod benchmark;
 mod check;
 mod client;
 mod clients;
+mod crash;
 mod differential;
 mod linearizability;
 mod persistence;

@@ -239,6 +239,9 @@ fn a_failover_swaps_the_roles() {
     follow(&second, &first);
     wait_for_link(&second);
     change(&mut first.client(), &mut Dice(5, 0), 500);
+    wait_until("the replica to be online", 20, || {
+        field(&first, "replication", "slave0").contains("state=online")
+    });
     let to = format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 20000", second.port);
     assert_eq!(first.client().ask(&to), "+OK\r\n");
     wait_until("the roles to be swapped", 30, || {

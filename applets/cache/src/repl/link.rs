@@ -3,6 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -412,7 +413,13 @@ impl Link {
                         asked |= is_getack(args);
                         if !is_replconf(args) {
                             out.bytes.clear();
-                            execute(&mut ex, &mut session, args, &mut out);
+                            match as_hset(args) {
+                                Some((bytes, ranges)) => {
+                                    let args = Args::new(&bytes, &ranges);
+                                    execute(&mut ex, &mut session, args, &mut out);
+                                }
+                                None => drop(execute(&mut ex, &mut session, args, &mut out)),
+                            }
                             self.report(args, &out);
                         }
                         self.server.repl.pass_on(&self.buffer[at..next]);
@@ -435,6 +442,23 @@ impl Link {
             self.more()?;
         }
     }
+}
+
+/// `HSETEX key KEEPTTL FIELDS n field value …` as HSET: so Redis 8 logs HINCRBYFLOAT, and where no
+/// field expires the two are the same.
+fn as_hset(args: Args<'_>) -> Option<(Vec<u8>, Vec<Range<usize>>)> {
+    let is =
+        |at: usize, word: &[u8]| args.get(at).is_some_and(|arg| arg.eq_ignore_ascii_case(word));
+    if !is(0, b"hsetex") || !is(2, b"keepttl") || !is(3, b"fields") || args.len() < 7 {
+        return None;
+    }
+    let (mut bytes, mut ranges) = (Vec::new(), Vec::new());
+    for word in [&b"HSET"[..], args.at(1)].into_iter().chain(args.from(5).iter()) {
+        let start = bytes.len();
+        bytes.extend_from_slice(word);
+        ranges.push(start..bytes.len());
+    }
+    Some((bytes, ranges))
 }
 
 fn is_replconf(args: Args<'_>) -> bool {
