@@ -355,3 +355,25 @@ pub const IP_PROTOCOL_NAMES: Names = &[
     (113, "PGM"),
     (143, "Ethernet"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::Registry;
+    use crate::dissect::Text;
+
+    fn unique<K: Ord + Copy + std::fmt::Debug, D>(table: &[(K, D)]) {
+        let mut keys: Vec<K> = table.iter().map(|row| row.0).collect();
+        keys.sort_unstable();
+        assert!(keys.windows(2).all(|pair| pair[0] != pair[1]), "{keys:?}");
+    }
+
+    #[test]
+    fn no_key_has_two_dissectors() {
+        unique(Registry::<Text>::ETHERTYPES);
+        unique(Registry::<Text>::LINK_TYPES);
+        unique(Registry::<Text>::CISCO);
+        unique(Registry::<Text>::IP_PROTOCOLS);
+        unique(Registry::<Text>::UDP_PORTS);
+        unique(Registry::<Text>::TCP_PORTS);
+    }
+}
