@@ -227,8 +227,8 @@ mod tests {
     fn messages_are_taken_apart_however_they_are_cut() {
         let response = Writes::Response { to_head: false };
         for (text, expected) in [
-            (&b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"[..], "[4]hello."),
-            (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "[4.]"),
+            (&b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"[..], "[5]hello."),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "[5.]"),
             (b"HTTP/1.1 204 No\r\nConnection: close\r\n\r\n", "[1.]"),
             (b"HTTP/1.1 200 OK\r\n\r\nto the end", "[1]to the end."),
             (b"HTTP/1.1 103 Hint\r\n\r\nHTTP/1.1 204 No\r\n\r\n", "[5][1.]"),

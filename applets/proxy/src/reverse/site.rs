@@ -95,8 +95,10 @@ impl Local {
 /// Whether a path is `prefix` or goes on from it behind a slash.
 fn is_below(path: &[u8], prefix: &[u8]) -> bool {
     // `/` holds everything, also `*` and the empty path of an absolute target.
-    prefix == b"/" || path.strip_prefix(prefix)
-        .is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
+    prefix == b"/"
+        || path
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || prefix.ends_with(b"/") || rest.starts_with(b"/"))
 }
 
 impl Servers {
