@@ -50,7 +50,12 @@ pub fn wanted(engine: &Engine, args: &RunArgs, name: &str) -> Result<Image, Fail
     let get = match args.pull.as_str() {
         "always" => true,
         "never" => false,
-        "missing" => here.is_err() && Reference::parse(name).is_ok(),
+        // One that is here and damaged is not missing: that has to be said.
+        "missing" => {
+            let known = engine.store.names()?;
+            here.is_err()
+                && Reference::parse(name).is_ok_and(|name| !known.contains_key(&name.to_string()))
+        }
         other => {
             return Err(
                 Failure::misuse("always, missing or never").about(format!("--pull {other}"))
