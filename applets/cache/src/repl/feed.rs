@@ -31,6 +31,7 @@ impl Server {
         }
         let config = self.config();
         let (cut, offset) = {
+            let _applying = self.repl.applying();
             let mut view = self.keyspace.lock_all();
             self.repl.forget_db();
             (rdb::cut(self, &config, view.shards(), false), self.repl.offset())

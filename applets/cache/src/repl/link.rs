@@ -383,6 +383,8 @@ impl Link {
         session.is_master = true;
         let mut parser = RequestParser::default();
         let mut out = Out::default();
+        // Requests of a transaction that has not ended: they count once it has.
+        let mut begun = Vec::new();
         let limits = Limits { bulk_bytes: usize::MAX >> 1, authenticated: true };
         // A master that has sent a snapshot waits for this before it sends the stream.
         self.acknowledge()?;
@@ -411,6 +413,7 @@ impl Link {
                     Step::Done(next) => {
                         let args = parser.args(&self.buffer);
                         asked |= is_getack(args);
+                        let applying = self.server.repl.applying();
                         if !is_replconf(args) {
                             out.bytes.clear();
                             match as_hset(args) {
@@ -422,7 +425,12 @@ impl Link {
                             }
                             self.report(args, &out);
                         }
-                        self.server.repl.pass_on(&self.buffer[at..next]);
+                        begun.extend_from_slice(&self.buffer[at..next]);
+                        if session.multi.is_none() {
+                            self.server.repl.pass_on(&begun);
+                            begun.clear();
+                        }
+                        drop(applying);
                         at = next;
                     }
                     Step::More { .. } => break,

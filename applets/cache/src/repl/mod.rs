@@ -103,6 +103,7 @@ pub struct Repl {
     active: AtomicBool,
     is_replica: AtomicBool,
     pending: AtomicBool,
+    applying: Mutex<()>,
     replicas: Mutex<BTreeMap<u64, Arc<Replica>>>,
     /// How many replicas there are.
     pub count: AtomicUsize,
@@ -133,6 +134,7 @@ impl Default for Repl {
             active: AtomicBool::new(false),
             is_replica: AtomicBool::new(false),
             pending: AtomicBool::new(false),
+            applying: Mutex::default(),
             replicas: Mutex::default(),
             count: AtomicUsize::new(0),
             link: link::State::default(),
@@ -246,6 +248,12 @@ impl Repl {
         stream.backlog.push(bytes, size, needed);
         drop(stream);
         self.pending.store(true, Ordering::Release);
+    }
+
+    /// Held while a request of the master is executed and passed on, and while a cut is made: so the
+    /// offset of a cut is that of its keys. Taken before any shard.
+    pub fn applying(&self) -> MutexGuard<'_, ()> {
+        self.applying.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next request names its database again.
