@@ -127,7 +127,9 @@ impl Builder<'_> {
                 let value = self.boxed(value)?;
                 Node::In { not: *not, value, expr, how: *how, set: OnceCell::new() }
             }
-            Expr::Call { function, args, collation } => self.call(function, args, *collation)?,
+            Expr::Call { function, args, collation } => {
+                self.call(expr, function, args, *collation)?
+            }
             Expr::Case { whens, otherwise } => Node::Case {
                 whens: whens
                     .iter()
@@ -144,6 +146,7 @@ impl Builder<'_> {
 
     fn call<'q>(
         &mut self,
+        whole: &'q Expr,
         function: &'static Scalar,
         args: &'q [Expr],
         collation: Collation,
@@ -157,6 +160,10 @@ impl Builder<'_> {
             && pattern.len() <= LikePattern::LONGEST
         {
             return Some(Node::Like(self.boxed(text)?, LikePattern::new(pattern)));
+        }
+        // The same for every row: computed once.
+        if !args.is_empty() && args.iter().all(|arg| matches!(arg, Expr::Const(_))) {
+            return Some(Node::Once(whole, OnceCell::new()));
         }
         let args = args.iter().map(|arg| self.node(arg)).collect::<Option<_>>()?;
         Some(Node::Call { function, args, collation })
