@@ -6,10 +6,10 @@ RELEASE := $(abspath $(OUT)/release/box)
 SYMBOLS := $(abspath $(OUT)/symbols/box)
 APPLETS := proxy cache sql sniff container
 
-.PHONY: help build demo test check lint features docs bench $(APPLETS:%=bench-%) bench-start fuzz clean
+.PHONY: help build demo test test-cgroup2 check lint features docs bench $(APPLETS:%=bench-%) bench-start fuzz clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z%-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9%-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 build: ## Build the release binary: ./box
 	cargo build --release
@@ -22,6 +22,9 @@ test: ## All tests; what needs an absent oracle or root says so (with CI=true it
 	cargo build --release
 	cargo build --profile symbols
 	BOX_RELEASE=$(RELEASE) BOX_SYMBOLS=$(SYMBOLS) cargo test --workspace
+
+test-cgroup2: ## The container where the kernel has cgroups of version 2 alone (User-Mode Linux)
+	cargo test --no-default-features --features container --test container -- cgroup2
 
 check: lint features test ## Everything that must hold before a commit goes to main
 

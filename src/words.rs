@@ -1,4 +1,5 @@
-//! The words of `box` itself: `--list`, `--install`, `help`, `version`, `completion`, `man`.
+//! The words of `box` itself: `--list`, `--install`, `help`, `version`, `completion`, `man`,
+//! `doctor`.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -10,7 +11,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde_json::json;
 
 use crate::applets::APPLETS;
-use crate::{install, manual};
+use crate::{doctor, install, manual};
 
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -27,7 +28,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
     disable_help_subcommand = true,
     override_usage = "box APPLET [ARGUMENT]...\n       box --list [--json]\n       \
                       box --install DIR [--compat] [--force]\n       \
-                      box help|man|completion|version ...",
+                      box help|man|completion|doctor|version ...",
     after_help = "Examples:\n  box sql app.db 'select count(*) from users'\n  \
                   box sniff -ni any port 53\n  box cache-server --port 6379\n  \
                   box proxy http 3000\n  box container run --rm @box version"
@@ -69,6 +70,16 @@ enum Word {
     /// Print the version
     Version {
         /// Print JSON: name, version, target, applets
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what of the machine each applet needs and has, and what mends it
+    ///
+    /// The exit code is 1 if an applet cannot do its main job here.
+    Doctor {
+        /// Only this applet
+        applet: Option<String>,
+        /// Print JSON: applet, need, standing (ok, worse, missing), detail, advice
         #[arg(long)]
         json: bool,
     },
@@ -142,6 +153,11 @@ fn obey(words: Words) -> Outcome {
             print(&manual::completion(shell))
         }
         Some(Word::Man { path }) => print(&manual::man(&path)?),
+        Some(Word::Doctor { applet, json }) => {
+            let (text, exit) = doctor::examine(applet.as_deref(), json)?;
+            print(&text)?;
+            Ok(exit)
+        }
         None => match flags.install {
             Some(folder) => install::run(&folder, flags.compat, flags.force),
             None if flags.list => print(&if flags.json { list_json() } else { list() }),

@@ -8,6 +8,7 @@ use box_harness::{Ran, oracle, scratch, wait_until};
 
 use crate::bx;
 use crate::client::peer::Redis;
+use crate::support::Server;
 
 /// A server's files: a snapshot and an append-only folder with a transaction at its end.
 fn files() -> Option<(Redis, PathBuf)> {
@@ -106,4 +107,84 @@ fn append_only_files_are_checked_and_repaired_as_by_redis_check_aof() {
     bx().run(["cache-check", "aof", "--fix", "/nope"])
         .fails(1)
         .stderr_has("Cannot open file /nope");
+}
+
+#[test]
+fn a_snapshot_is_converted_for_each_incumbent() {
+    let dir = scratch();
+    let ours = Server::ours(dir.path(), &["--dbfilename", "from.rdb"]);
+    let mut client = ours.client();
+    for request in [
+        "SET s v",
+        "RPUSH l a b",
+        "SADD u 1 2",
+        "SADD t x y",
+        "HSET h f v",
+        "ZADD z 1.5 m",
+        "XADD x 1-1 f v",
+        "SET e v PXAT 9999999999999",
+        "SELECT 3",
+        "SET other 1",
+    ] {
+        assert!(!client.ask(request).starts_with('-'), "{request}");
+    }
+    client.call(&[
+        "FUNCTION",
+        "LOAD",
+        "#!lua name=l\nredis.register_function('f', function() return 1 end)",
+    ]);
+    assert_eq!(client.ask("SAVE"), "+OK\r\n");
+    let digest = client.ask("DEBUG DIGEST");
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    for (dialect, magic) in
+        [("redis7", "REDIS0010"), ("redis8", "REDIS0012"), ("valkey9", "VALKEY080")]
+    {
+        let to = path(dialect);
+        let args = ["cache-check", "convert", &path("from.rdb"), &to, "--dialect", dialect];
+        bx().run(args).succeeds().stdout_has("9 keys written");
+        let bytes = std::fs::read(&to).expect("a file");
+        assert!(bytes.starts_with(magic.as_bytes()));
+        let again = Server::ours(dir.path(), &["--dbfilename", dialect]);
+        assert_eq!(again.client().ask("DEBUG DIGEST"), digest, "{dialect}");
+        let peer = match dialect {
+            "redis7" => Server::theirs(dir.path(), &["--dbfilename", dialect]),
+            "redis8" => Server::named_by("REDIS8_SERVER", dir.path(), &["--dbfilename", dialect]),
+            _ => Server::named_by("VALKEY9_SERVER", dir.path(), &["--dbfilename", dialect]),
+        };
+        let Some(peer) = peer else { continue };
+        assert_eq!(peer.client().ask("DEBUG DIGEST"), digest, "{dialect}");
+    }
+}
+
+#[test]
+fn what_a_dialect_cannot_hold_is_named() {
+    let dir = scratch();
+    let servers = [
+        ("REDIS8_SERVER", "valkey9", "VALKEY9_SERVER"),
+        ("VALKEY9_SERVER", "redis8", "REDIS8_SERVER"),
+    ];
+    for (from, dialect, to) in servers {
+        let file = format!("{dialect}-from");
+        let Some(peer) = Server::named_by(from, dir.path(), &["--dbfilename", &file]) else {
+            continue;
+        };
+        let mut client = peer.client();
+        client.ask("HSET hash stays 1 goes 2");
+        assert_eq!(client.ask("HPEXPIREAT hash 9999999999999 FIELDS 1 goes"), "*1\r\n:1\r\n");
+        assert_eq!(client.ask("SAVE"), "+OK\r\n");
+        let path = |name: &str| dir.path().join(name).display().to_string();
+        let refused =
+            ["cache-check", "convert", &path(&file), &path("none"), "--dialect", "redis7"];
+        bx().run(refused)
+            .fails(1)
+            .stdout_has("db 0 key hash: the expiry of its fields cannot be kept");
+        assert!(!dir.path().join("none").exists());
+        let args = ["cache-check", "convert", &path(&file), &path(dialect), "--dialect", dialect];
+        bx().run(args).succeeds();
+        let Some(other) = Server::named_by(to, dir.path(), &["--dbfilename", dialect]) else {
+            continue;
+        };
+        let reply = other.client().ask("HPEXPIRETIME hash FIELDS 2 stays goes");
+        assert_eq!(reply, "*2\r\n:-1\r\n:9999999999999\r\n", "{from} to {to}");
+    }
 }

@@ -1,13 +1,21 @@
 //! `box cache` end to end: the real binary against real clients, files and peers.
 
+mod acl;
 mod benchmark;
 mod check;
 mod client;
 mod clients;
+mod crash;
 mod differential;
+mod linearizability;
 mod persistence;
+mod replication;
+mod scripting;
 mod server;
+mod stage;
+mod streams;
 mod support;
+mod tracking;
 
 use support::bx;
 

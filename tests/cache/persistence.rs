@@ -13,7 +13,7 @@ use crate::support::{Client, Dice, Server};
 
 /// Fills a server with values of every type, small and big.
 fn fill(client: &mut Client) {
-    let mut dice = Dice(7);
+    let mut dice = Dice(7, 0);
     for number in 0..300 {
         let key = |name: &str| format!("{name}{}", number % 40);
         let word = format!("v{}", dice.below(1000));

@@ -1,6 +1,6 @@
 //! The server as its clients see it: protocol, start, blocking, pub/sub, transactions, memory.
 
-use box_harness::{free_port, scratch};
+use box_harness::{free_port, oracle, scratch};
 
 use crate::support::{Client, Server, bx};
 
@@ -251,4 +251,105 @@ fn a_configuration_file_is_read_and_rewritten() {
         text.starts_with("# kept\nmaxmemory 2097152\nsave \"\"\nrequirepass secret\n"),
         "{text}"
     );
+}
+
+#[test]
+fn tls_clients_are_served() {
+    let (Some(openssl), Some(cli)) = (oracle("openssl"), oracle("redis-cli")) else { return };
+    let dir = scratch();
+    let file = |name: &str| dir.path().join(name).display().to_string();
+    let (cert, key) = (file("cert.pem"), file("key.pem"));
+    let made = std::process::Command::new(openssl)
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ])
+        .args(["-keyout", &key, "-out", &cert])
+        .output()
+        .expect("openssl runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let port = free_port().to_string();
+    let args = ["--tls-port", &port, "--tls-cert-file", &cert, "--tls-key-file", &key];
+    let args = [&args[..], &["--tls-auth-clients", "no", "--save", ""]].concat();
+    let server = Server::ours(dir.path(), &args);
+    let ask = |words: &[&str]| {
+        let output = std::process::Command::new(&cli)
+            .args(["-p", &port, "--tls", "--cacert", &cert])
+            .args(words)
+            .output()
+            .expect("redis-cli runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert_eq!(ask(&["PING"]), "PONG\n");
+    let big = "x".repeat(1_000_000);
+    let mut plain = server.client();
+    plain.call(&["SET", "big", &big]);
+    assert_eq!(ask(&["GET", "big"]).trim_end(), big);
+    assert_eq!(ask(&["SET", "k", &"y".repeat(100_000)]), "OK\n");
+    assert_eq!(plain.ask("STRLEN k"), ":100000\r\n");
+}
+
+#[test]
+fn changes_may_depend_on_the_value_that_is_there() {
+    let dir = scratch();
+    let server = Server::ours(dir.path(), &["--save", ""]);
+    let mut client = server.client();
+    for (words, reply) in [
+        ("SET k a IFEQ a", "$-1\r\n"),
+        ("SET k a IFNE b", "+OK\r\n"),
+        ("SET k b IFEQ x", "$-1\r\n"),
+        ("SET k b IFEQ a GET", "$1\r\na\r\n"),
+        ("SET k b IFEQ a NX", "-ERR syntax error\r\n"),
+        ("DELIFEQ k x", ":0\r\n"),
+        ("DELEX k IFNE b", ":0\r\n"),
+        ("DELEX k IFEQ b", ":1\r\n"),
+        ("DELEX k", ":0\r\n"),
+        ("MSETEX 2 a{t} 1 b{t} 2 EX 100 NX", ":1\r\n"),
+        ("MSETEX 2 c{t} 1 b{t} 3 NX", ":0\r\n"),
+        ("EXISTS c{t}", ":0\r\n"),
+        ("MSETEX 1 b{t} 3 XX KEEPTTL", ":1\r\n"),
+        ("TTL b{t}", ":100\r\n"),
+        ("DELIFEQ a{t} 1", ":1\r\n"),
+        ("LPUSH l x", ":1\r\n"),
+        ("DELEX l IFEQ x", "-ERR Key should be of string type if conditions are specified\r\n"),
+    ] {
+        assert_eq!(client.ask(words), reply, "{words}");
+    }
+}
+
+#[test]
+fn debians_configuration_file_is_read_as_it_is() {
+    let file = std::path::Path::new("/etc/redis/redis.conf");
+    if box_harness::oracle("redis-server").is_none() || !file.exists() {
+        return;
+    }
+    let dir = scratch();
+    let path = dir.path().to_str().expect("a path");
+    let port = box_harness::free_port().to_string();
+    let socket = dir.path().join("socket");
+    let mut command = std::process::Command::new(crate::support::bx().path());
+    command.args(["cache-server", "/etc/redis/redis.conf", "--port", &port, "--dir", path]);
+    command.args(["--daemonize", "no", "--logfile", "", "--pidfile", ""]);
+    command.arg("--unixsocket").arg(&socket).stdout(std::process::Stdio::null());
+    let mut child = command.spawn().expect("a server");
+    box_harness::wait_until("the socket to answer", 20, || {
+        std::os::unix::net::UnixStream::connect(&socket).is_ok()
+    });
+    let mut client = crate::support::Client::connect(port.parse().expect("a number"));
+    assert!(client.ask("CONFIG GET maxmemory-policy").contains("noeviction"));
+    let _ = child.kill();
+    let _ = child.wait();
 }

@@ -28,10 +28,15 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn spawn(mut command: Command, dir: &Path, args: &[&str]) -> Server {
-        let port = free_port();
+    fn spawn(command: Command, dir: &Path, args: &[&str]) -> Server {
+        Server::spawn_at(command, dir, args, free_port())
+    }
+
+    fn spawn_at(mut command: Command, dir: &Path, args: &[&str], port: u16) -> Server {
         let log = std::fs::File::create(dir.join(format!("log-{port}"))).expect("a log");
-        command.args(["--port", &port.to_string(), "--dir"]).arg(dir).args(args);
+        command.args(["--port", &port.to_string(), "--dir"]).arg(dir);
+        command.args(["--enable-debug-command", "yes", "--enable-protected-configs", "yes"]);
+        command.args(args);
         let errors = log.try_clone().expect("a descriptor");
         let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
         let server = Server { child: child.expect("a server"), port };
@@ -51,9 +56,25 @@ impl Server {
         Server::spawn(command, dir, args)
     }
 
+    /// Ours, on a port that another one had.
+    pub fn ours_at(dir: &Path, args: &[&str], port: &str) -> Server {
+        let mut command = Command::new(bx().path());
+        command.arg("cache-server");
+        Server::spawn_at(command, dir, args, port.parse().expect("a port"))
+    }
+
     /// The incumbent's, if it is installed.
     pub fn theirs(dir: &Path, args: &[&str]) -> Option<Server> {
         let program = oracle("redis-server")?;
+        Some(Server::spawn(Command::new(program), dir, args))
+    }
+
+    /// A later incumbent: no Debian package, so that the environment names its server.
+    pub fn named_by(variable: &str, dir: &Path, args: &[&str]) -> Option<Server> {
+        let Ok(program) = std::env::var(variable) else {
+            eprintln!("skipped: needs {variable} to name a server");
+            return None;
+        };
         Some(Server::spawn(Command::new(program), dir, args))
     }
 
@@ -170,8 +191,8 @@ pub fn elements(reply: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// A generator of numbers that gives the same ones for the same seed.
-pub struct Dice(pub u64);
+/// A generator of numbers that gives the same ones for the same seed, with a number that grows.
+pub struct Dice(pub u64, pub u64);
 
 impl Dice {
     /// A number below `bound`.

@@ -113,7 +113,10 @@ fn exit_codes_tell_what_happened() {
     run("/etc").fails(126).stderr_has("permission denied");
     engine.sh(&["--nope"], "true").fails(125).stderr_has("--nope");
     engine.sh(&["--init"], "kill -TERM $$").fails(143);
-    engine.run(["run", "--rm", "absent:latest"]).fails(125).stderr_has("No such image");
+    engine
+        .run(["run", "--rm", "--pull", "never", "absent:latest"])
+        .fails(125)
+        .stderr_has("No such image");
     assert_eq!(engine.ids(), Vec::<String>::new());
 }
 

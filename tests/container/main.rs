@@ -1,10 +1,15 @@
 //! `box container` end to end: the real binary, checked from inside and outside of the container.
 
+mod cgroup2;
+mod changes;
 mod engine;
 mod images;
 mod lifecycle;
+mod limits;
 mod network;
 mod oci;
+mod oci_fields;
+mod registry;
 mod security;
 mod terminal;
 

@@ -8,13 +8,13 @@ use serde_json::Value;
 
 use super::{Engine, bx, cgroups};
 
-struct Bundle {
-    engine: Engine,
-    id: String,
+pub struct Bundle {
+    pub engine: Engine,
+    pub id: String,
 }
 
 impl Bundle {
-    fn new(id: &str, script: &str) -> Option<Bundle> {
+    pub fn new(id: &str, script: &str) -> Option<Bundle> {
         let engine = Engine::new()?;
         let id = format!("{id}-{}", std::process::id());
         let bundle = Bundle { engine, id };
@@ -26,18 +26,18 @@ impl Bundle {
         Some(bundle)
     }
 
-    fn folder(&self) -> PathBuf {
+    pub fn folder(&self) -> PathBuf {
         self.engine.folder.path().to_owned()
     }
 
-    fn change(&self, with: impl FnOnce(&mut Value)) {
+    pub fn change(&self, with: impl FnOnce(&mut Value)) {
         let file = self.folder().join("config.json");
         let mut config = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         with(&mut config);
         std::fs::write(&file, config.to_string()).unwrap();
     }
 
-    fn oci<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ran {
+    pub fn oci<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Ran {
         let state = self.engine.path("state").display().to_string();
         let mut command = bx().command(["container", "oci", "--root", &state]);
         command.args(args);
@@ -45,7 +45,7 @@ impl Bundle {
     }
 
     /// `create`, whose container keeps the streams it was given: they must not be the test's pipes.
-    fn create(&self, options: &[&str]) -> bool {
+    pub fn create(&self, options: &[&str]) -> bool {
         let state = self.engine.path("state").display().to_string();
         let folder = self.folder().display().to_string();
         let mut command =
@@ -54,11 +54,11 @@ impl Bundle {
         command.stderr(Stdio::null()).status().unwrap().success()
     }
 
-    fn run(&self) -> Ran {
+    pub fn run(&self) -> Ran {
         self.oci(["run", "-b", self.folder().to_str().unwrap(), &self.id])
     }
 
-    fn status(&self) -> String {
+    pub fn status(&self) -> String {
         let state = self.oci(["state", &self.id]).out();
         let state: Value = serde_json::from_str(&state).unwrap_or_default();
         state["status"].as_str().unwrap_or("").to_owned()

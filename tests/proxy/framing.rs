@@ -166,9 +166,9 @@ fn every_case_holds() {
             home.path(),
             &["run", "--listen", "127.0.0.1:0", "--to", &to, "--threads", "1"],
         );
-        let line = proxy.line("for=http");
+        let port = proxy.listening("http");
         running = Some(proxy);
-        line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("a port")
+        port
     });
     let count = REFUSED.len() + PASSED.len() + BAD_ANSWERS.len() + GOOD_ANSWERS.len();
     assert!(count >= 150, "{count} cases");
@@ -280,8 +280,7 @@ fn limits_are_kept_and_what_is_below_them_passes() {
 fn run_proxy(home: &std::path::Path, origin: u16) -> (Running, u16) {
     let to = format!("127.0.0.1:{origin}");
     let mut proxy = Running::start(home, &["run", "--listen", "127.0.0.1:0", "--to", &to]);
-    let line = proxy.line("for=http");
-    let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("a port");
+    let port = proxy.listening("http");
     (proxy, port)
 }
 

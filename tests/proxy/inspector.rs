@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::support::*;
 
-struct Inspected {
+pub struct Inspected {
     _proxy: Running,
     host: String,
     http: u16,
-    inspector: u16,
+    pub inspector: u16,
 }
 
-fn start(home: &Path, target: u16) -> Inspected {
+pub fn start(home: &Path, target: u16) -> Inspected {
     let target = target.to_string();
     let args = ["http", &target, "--https-port", "0", "--http-port", "0", "--inspector-port", "0"];
     let mut proxy = Running::start(home, &args);
@@ -41,7 +41,7 @@ impl Inspected {
         serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}"))
     }
 
-    fn visit(&self, method: &str, path: &str, body: &str) {
+    pub fn visit(&self, method: &str, path: &str, body: &str) {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
             self.host,

@@ -35,7 +35,7 @@ fn a_fresh_home_gets_an_https_address_with_its_own_authority() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.starts_with("GET /a?b=c HTTP/1.1"), "{text}");
     assert!(text.contains(&format!("Host: {host}:{https}")), "{text}");
-    assert!(text.contains("X-Mine: 1"), "{text}");
+    assert!(text.to_ascii_lowercase().contains("x-mine: 1"), "{text}");
     assert!(text.contains("X-Forwarded-For: 127.0.0.1"), "{text}");
     assert!(text.contains("X-Forwarded-Proto: https"), "{text}");
     let key = home.path().join(".config/box/proxy/ca/ca.key");
@@ -78,12 +78,12 @@ fn an_origin_that_is_down_is_named_and_found_again_when_it_is_up() {
     let (host, https) = proxy.url();
     let page = curl(home.path(), &host, https, "/", &["-i"]);
     let page = String::from_utf8_lossy(&page.stdout).into_owned();
-    assert!(page.starts_with("HTTP/1.1 502 "), "{page}");
+    assert!(page.starts_with("HTTP/2 502"), "{page}");
     assert!(
         page.contains(&format!("no service on localhost:{target} (connection refused)")),
         "{page}"
     );
-    assert!(page.contains("X-Box-Error: ERR_BOX_201"), "{page}");
+    assert!(page.contains("x-box-error: ERR_BOX_201"), "{page}");
     let json = curl(home.path(), &host, https, "/", &["-H", "Accept: application/json"]);
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
     assert_eq!(json["error_code"], "ERR_BOX_201");
@@ -178,7 +178,8 @@ fn sixty_four_uploads_at_once_arrive_intact() {
         }
         let mut command = Command::new("curl");
         command
-            .args(["-sS", "--max-time", "120", "--cacert"])
+            // curl spins while a window of HTTP/2 is used up: 64 of them leave nothing to the others.
+            .args(["-sS", "--http1.1", "--max-time", "120", "--cacert"])
             .arg(ca(home.path()))
             .args(["--resolve", &format!("{host}:{https}:127.0.0.1")])
             .args(args)
@@ -255,6 +256,22 @@ fn a_web_socket_passes_with_a_real_client_and_server() {
     proxy.line("status=101");
 }
 
+/// Uploads 4 MB and reads what comes until the connection ends.
+fn upload(port: u16, host: &str) -> std::io::Result<String> {
+    let mut client = dial(port);
+    let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4000000\r\n\r\n");
+    client.write_all(head.as_bytes())?;
+    let mut writer = client.try_clone()?;
+    let feeder = std::thread::spawn(move || drop(writer.write_all(&vec![b'x'; 4_000_000])));
+    let mut answer = Vec::new();
+    let ended = client.read_to_end(&mut answer);
+    drop(client);
+    feeder.join().expect("the feeder does not panic");
+    ended.map(|_| String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// The origin answers and resets before it has read; many at once, so that streams of one lane
+/// overtake each other.
 #[test]
 fn an_early_answer_comes_through_the_lane_whole() {
     let port = origin(|mut stream| {
@@ -264,18 +281,16 @@ fn an_early_answer_comes_through_the_lane_whole() {
     });
     let home = scratch();
     let mut proxy = start(home.path(), &port.to_string());
-    let (host, _) = proxy.url();
-    let mut client = dial(proxy.http_port());
-    let head = format!("POST / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4000000\r\n\r\n");
-    client.write_all(head.as_bytes()).expect("sent");
-    let mut writer = client.try_clone().expect("a handle");
-    let feeder = std::thread::spawn(move || drop(writer.write_all(&vec![b'x'; 4_000_000])));
-    let mut answer = Vec::new();
-    let _ = client.read_to_end(&mut answer);
-    drop(client);
-    feeder.join().expect("ended");
-    let text = String::from_utf8_lossy(&answer);
-    assert!(text.starts_with("HTTP/1.1 413 ") && text.ends_with("big"), "{text}");
+    let ((host, _), http) = (proxy.url(), proxy.http_port());
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let text = upload(http, &host).expect("the connection ends by itself");
+                assert!(text.starts_with("HTTP/1.1 413 ") && text.ends_with("big"), "{text}");
+                assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
+            });
+        }
+    });
 }
 
 #[test]
@@ -289,9 +304,15 @@ fn an_answer_that_is_cut_is_cut_for_the_visitor_too() {
     let home = scratch();
     let mut proxy = start(home.path(), &port.to_string());
     let (host, _) = proxy.url();
+    let mut client = dial(proxy.http_port());
     let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
-    let answer = exchange(proxy.http_port(), request.as_bytes());
-    assert!(!answer.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&answer));
+    client.write_all(request.as_bytes()).expect("sent");
+    let mut answer = Vec::new();
+    let ended = client.read_to_end(&mut answer).map_err(|error| error.kind());
+    // The part that came is passed on, then the connection breaks.
+    assert_ne!(ended, Err(std::io::ErrorKind::WouldBlock));
+    let text = String::from_utf8_lossy(&answer);
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.ends_with("5\r\nhello\r\n"), "{text}");
 }
 
 #[test]

@@ -1,17 +1,25 @@
 //! `box proxy` end to end: the real binary against real clients, files and peers.
 
+mod browser;
 mod framing;
+mod http2;
 mod inspector;
 mod local;
+mod run;
 mod server;
 mod support;
+mod targets;
+mod webhook;
 
 use support::bx;
 
 #[test]
 fn help_is_shown_on_standard_output() {
     bx().run(["proxy", "--help"]).succeeds().stdout_has("Usage: box proxy").stderr("");
-    for command in ["http", "file", "tcp", "tls", "server", "run", "token", "cert"] {
+    for command in [
+        "http", "file", "tcp", "tls", "server", "run", "check", "reload", "trust", "untrust",
+        "token", "cert",
+    ] {
         bx().run(["proxy", command, "--help"]).succeeds().stdout_has("Usage: box proxy").stderr("");
     }
 }

@@ -7,17 +7,17 @@ use box_harness::{free_port, oracle, scratch};
 
 use crate::support::*;
 
-struct Server {
+pub struct Server {
     running: Running,
     http: u16,
-    https: u16,
+    pub https: u16,
     agents: u16,
-    tcp: u16,
-    home: tempfile::TempDir,
+    pub tcp: u16,
+    pub home: tempfile::TempDir,
 }
 
 impl Server {
-    fn start() -> Server {
+    pub fn start() -> Server {
         let home = scratch();
         let (http, https, agents, tcp) = (free_port(), free_port(), free_port(), free_port());
         let running = Server::run(home.path(), http, https, agents, tcp);
@@ -48,7 +48,7 @@ impl Server {
         running
     }
 
-    fn token(&self, user: &str) -> String {
+    pub fn token(&self, user: &str) -> String {
         let mut command = bx().command(["proxy", "token", "add", user, "--data"]);
         command.arg(self.home.path().join("data"));
         let output = command.output().expect("box runs");
@@ -56,7 +56,7 @@ impl Server {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
-    fn agent(&self, home: &Path, token: &str, args: &[&str]) -> Running {
+    pub fn agent(&self, home: &Path, token: &str, args: &[&str]) -> Running {
         let server = format!("127.0.0.1:{}", self.agents);
         let mut all = args.to_vec();
         all.extend(["--server", &server, "--token", token]);

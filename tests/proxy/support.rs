@@ -65,6 +65,12 @@ impl Running {
         }
     }
 
+    /// Whether such a line has come already.
+    pub fn has_said(&mut self, part: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        self.seen.iter().any(|line| line.contains(part))
+    }
+
     /// The `url` of the line that says a tunnel was started, split into host and port.
     #[track_caller]
     pub fn url(&mut self) -> (String, u16) {
@@ -82,6 +88,13 @@ impl Running {
         let urls = line.split("urls=").nth(1).expect("urls");
         let http = urls.split("http://").nth(1).expect("an http URL");
         http.split(':').nth(1).expect("a port").trim_end_matches('"').parse().expect("a number")
+    }
+
+    /// The port of the first listener for `what`.
+    #[track_caller]
+    pub fn listening(&mut self, what: &str) -> u16 {
+        let line = self.line(&format!("for={what}"));
+        line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("a port")
     }
 
     pub fn signal(&self, signal: box_harness::Signal) {
@@ -158,7 +171,7 @@ impl Request {
 }
 
 /// Reads one request with its body, by Content-Length or chunks. `None` at the end.
-pub fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+pub fn read_request(stream: &mut impl BufRead) -> Option<Request> {
     let head = read_head(stream)?;
     let request = Request { head, body: Vec::new() };
     let body = if request.field("transfer-encoding").is_some() {
@@ -172,7 +185,7 @@ pub fn read_request(stream: &mut BufReader<TcpStream>) -> Option<Request> {
     Some(Request { body, ..request })
 }
 
-fn read_head(stream: &mut BufReader<TcpStream>) -> Option<String> {
+fn read_head(stream: &mut impl BufRead) -> Option<String> {
     let mut head = String::new();
     loop {
         let mut line = String::new();
@@ -186,7 +199,7 @@ fn read_head(stream: &mut BufReader<TcpStream>) -> Option<String> {
     }
 }
 
-fn read_chunks(stream: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
+fn read_chunks(stream: &mut impl BufRead) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         let mut line = String::new();

@@ -73,3 +73,58 @@ fn captures_of_the_set_are_rewritten_as_the_incumbent_does() {
     }
     assert!(compared > 100, "{compared} captures compared");
 }
+
+#[test]
+fn pcapng_is_written_by_name_or_option_and_keeps_packets_and_nanoseconds() {
+    let folder = scratch();
+    let path = folder.path().join("out.pcapng");
+    let name = path.to_str().unwrap();
+    bx().feed(["sniff", "-r", "-", "-w", name], sample()).succeeds();
+    let by_name = std::fs::read(&path).unwrap();
+    assert_eq!(by_name[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    let by_option = bx().feed(["sniff", "-r", "-", "--pcapng", "-w", "-"], sample()).succeeds();
+    assert_eq!(by_option.output.stdout, by_name);
+    let back = bx().run(["sniff", "-r", name, "-w", "-"]).succeeds();
+    assert_eq!(back.output.stdout, sample());
+    // The incumbent's name writes what the incumbent writes.
+    crate::imitation(folder.path()).feed(["-r", "-", "-w", name], sample()).succeeds();
+    assert_eq!(std::fs::read(&path).unwrap(), sample());
+    if let Some(tcpdump) = oracle("tcpdump") {
+        std::fs::write(&path, by_name).unwrap();
+        let ran = Command::new(tcpdump).args(["-r", name, "-w", "-"]).output().unwrap();
+        assert_eq!(ran.stdout, sample());
+    }
+}
+
+#[test]
+fn a_rotation_goes_on_without_the_right_to_the_folder() {
+    if !box_harness::root() {
+        return;
+    }
+    let Some(_) = oracle("gzip") else { return };
+    let folder = scratch();
+    let base = folder.path().join("out.pcap");
+    let mut big = sample();
+    let record = big[24..].to_vec();
+    for _ in 0..30 {
+        big.extend_from_slice(&record);
+    }
+    // The folder is root's; the files are for nobody, who may write none of them there.
+    let args = ["sniff", "-r", "-", "-w", base.to_str().unwrap(), "-C", "1k", "-Z", "nobody"];
+    let ran = bx().feed([&args[..], &["-z", "true"]].concat(), big).succeeds();
+    assert!(ran.err().contains("dropped privs to nobody\n"), "{}", ran.err());
+    let files = std::fs::read_dir(folder.path()).unwrap().count();
+    assert!(files >= 4, "{files} files");
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        assert_ne!(std::os::unix::fs::MetadataExt::uid(&path.metadata().unwrap()), 0);
+        bx().run(["sniff", "-r", path.to_str().unwrap(), "--count"]).succeeds();
+    }
+    bx().feed(["sniff", "-r", "-", "-Z", "nosuchuser"], sample())
+        .fails(1)
+        .err()
+        .lines()
+        .last()
+        .map(|line| assert_eq!(line, "box: sniff: Couldn't find user 'nosuchuser'"))
+        .expect("a message");
+}

@@ -244,3 +244,46 @@ fn an_interface_that_goes_away_ends_the_capture_with_its_counters() {
     assert!(errors.contains("pcap_loop: The interface disappeared\n"), "{errors}");
     assert!(errors.contains("dropped by kernel\n"), "{errors}");
 }
+
+#[test]
+fn a_capture_that_listens_has_no_privileges_left() {
+    let Some(namespace) = Namespace::new() else { return };
+    let capture = namespace.capture(&["-i", "lo", "-n", "-Z", "nobody"]);
+    // nsenter has become the capture itself: its process is the child's.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", capture.child.id()));
+    let status = status.expect("a status");
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).expect(name);
+        line.split_whitespace().nth(1).unwrap_or_default().to_owned()
+    };
+    for set in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+        assert_eq!(field(set), "0000000000000000", "{set}");
+    }
+    assert_eq!((&*field("NoNewPrivs:"), &*field("Seccomp:")), ("1", "2"));
+    assert_ne!(field("Uid:"), "0");
+    namespace.send("127.0.0.1", 9, 1);
+    capture.interrupt();
+    let (_, errors, code) = capture.end();
+    assert_eq!(code, Some(0), "{errors}");
+}
+
+#[test]
+fn user_signals_show_the_counters_and_write_out_the_file() {
+    let Some(namespace) = Namespace::new() else { return };
+    let folder = scratch();
+    let path = folder.path().join("out.pcap");
+    let capture = namespace.capture(&["-i", "lo", "-w", path.to_str().unwrap(), "udp port 9"]);
+    namespace.send("127.0.0.1", 9, 2);
+    let id = capture.child.id().to_string();
+    // The packets may still be in the ring when the signal comes.
+    box_harness::wait_until("the packets to be written out", 10, || {
+        assert!(Command::new("kill").args(["-USR2", &id]).status().expect("kill").success());
+        std::fs::metadata(&path).expect("the file").len() > 24
+    });
+    assert!(Command::new("kill").args(["-USR1", &id]).status().expect("kill").success());
+    assert!(Command::new("kill").args(["-HUP", &id]).status().expect("kill").success());
+    let (_, errors, code) = capture.end();
+    assert_eq!(code, Some(0), "{errors}");
+    let last = errors.lines().last().unwrap_or_default();
+    assert_eq!(last, "0 packets dropped by kernel", "{errors}");
+}

@@ -3,6 +3,7 @@
 mod captures;
 mod command_line;
 mod differential;
+mod fields;
 mod files;
 mod live;
 mod robustness;

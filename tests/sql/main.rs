@@ -1,6 +1,7 @@
 //! `box sql` end to end: the real binary against sqlite3, its files and its test corpus.
 
 mod alike;
+mod batch;
 mod crash;
 mod differential;
 mod files;

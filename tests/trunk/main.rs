@@ -4,6 +4,7 @@ mod binary;
 mod demo;
 mod dispatch;
 mod docs;
+mod doctor;
 mod features;
 mod install;
 mod tidy;

@@ -9,7 +9,10 @@
 //! ```text
 //! cmd/table    the one table of commands          cmd/dispatch  a request on its way
 //! cmd/*        the commands, a data type each     cmd/db        what they do to keys
+//! repl/        replication, both ways
+//! script/      Lua: sandbox, libraries, functions
 //! store/       shards, hash table, entries        types/        lists, sets, hashes, sorted sets
+//! acl/         users and their rules
 //! server/      workers, mailboxes, pub/sub, start persist/      RDB, append-only file, snapshots
 //! config/      parameters and the file            client/ benchmark/ cache-cli, cache-benchmark
 //! ```
@@ -30,15 +33,24 @@
 //! - A shard that a snapshot waits for is given to it before it is changed.
 //! - A waiter is claimed before it is served or given up.
 
+#![cfg_attr(
+    test,
+    allow(clippy::duplicate_mod, reason = "a model checker runs the lock with its own primitives")
+)]
+
 pub mod benchmark;
 pub mod check;
 pub mod cli;
 pub mod client;
+pub mod doctor;
 
+mod acl;
 mod cmd;
 mod config;
 mod glob;
 mod persist;
+mod repl;
+mod script;
 mod server;
 mod store;
 mod text;

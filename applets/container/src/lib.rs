@@ -12,6 +12,7 @@
 //!   cgroup     version 1, version 2, and both at once        seccomp  profiles into BPF
 //!   monitor    one process a container: log, attach, end     net      bridge and NAT by netlink
 //!   image, store, layer   content-addressed images; layers unpacked for overlayfs
+//!   registry   the distribution protocol, as a client
 //! ```
 //!
 //! Invariants. A process is named by pid, start time and boot, and acted on through a pidfd. What is
@@ -21,10 +22,12 @@
 //! state after a crash can take it back.
 //!
 //! Compatible: docker's command line, formats and exit codes for the commands that are here; OCI
-//! runtime-spec 1.3, image-spec 1.1 layouts, docker-archives. Not yet: registries, build, rootless
-//! containers, zstd layers, networks beside the bridge, IPv6. See `docs/container.md`.
+//! runtime-spec 1.3, image-spec 1.1 layouts, docker-archives, distribution-spec 1.1 registries. Not
+//! yet: build, rootless containers of the engine, networks beside the bridge, IPv6. See
+//! `docs/container.md`.
 
 pub mod cli;
+pub mod doctor;
 
 mod cgroup;
 mod engine;
@@ -39,6 +42,7 @@ mod net;
 mod oci;
 mod own_binary;
 mod process;
+mod registry;
 mod seccomp;
 mod store;
 mod table;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use crate::target::Manner;
+
 /// Give a local port an address: tunnels and a reverse proxy.
 ///
 /// Example: box proxy http 3000
@@ -33,7 +35,20 @@ pub enum Command {
     /// Run an edge that agents connect to.
     Server(Server),
     /// Run a reverse proxy.
+    ///
+    /// Example: box proxy run --listen 127.0.0.1:8080 --to 3000
     Run(Run),
+    /// Check a configuration file of `run`.
+    Check(Check),
+    /// Let a running `run` read its configuration file again.
+    Reload(Check),
+    /// Run a configuration file as a service of systemd.
+    #[command(subcommand)]
+    Service(Service),
+    /// Trust the local certificate authority on this computer (as root).
+    Trust,
+    /// Take that back.
+    Untrust,
     /// Add, list and revoke the tokens of a server.
     #[command(subcommand)]
     Token(Token),
@@ -75,14 +90,42 @@ pub struct Agent {
     pub json: bool,
 }
 
+/// How a service is spoken to.
+#[derive(Clone, Debug, Args)]
+pub struct Upstream {
+    /// Check the certificate of an https:// target.
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub upstream_tls_verify: bool,
+    /// What the target speaks. http2 is needed for gRPC; on a plain connection it must expect it.
+    #[arg(long, value_name = "http1|http2", default_value = "http1", value_parser = ["http1", "http2"])]
+    pub upstream_protocol: String,
+    /// Tell the target in a PROXY header of this version whom each connection is for.
+    #[arg(long, visible_alias = "proxy-proto", value_name = "1|2",
+          value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub proxy_protocol: Option<u8>,
+}
+
+impl Upstream {
+    /// The same, for a target without a scheme.
+    pub fn manner(&self, scheme: &'static str) -> Manner {
+        let http2 = self.upstream_protocol == "http2";
+        Manner {
+            scheme,
+            verify: self.upstream_tls_verify,
+            http2,
+            proxy_protocol: self.proxy_protocol,
+        }
+    }
+}
+
 /// `box proxy http`.
 #[derive(Clone, Debug, Args)]
 pub struct Http {
     /// PORT, HOST:PORT, http://…, https://… or unix:PATH.
     pub target: String,
-    /// Check the certificate of an https:// target.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub upstream_tls_verify: bool,
+    /// How the target is spoken to.
+    #[command(flatten)]
+    pub upstream: Upstream,
     /// The tunnel and what passes through it.
     #[command(flatten)]
     pub site: Site,
@@ -138,6 +181,13 @@ pub struct Site {
     /// Requests a second, minute or hour for each address: 5/s, 100/m, 1000/h.
     #[arg(long, value_name = "N/s|m|h")]
     pub rate_limit: Option<String>,
+    /// Let only requests in that this provider has signed.
+    #[arg(long, value_name = "github|stripe|slack", value_parser = ["github", "stripe", "slack"],
+          requires = "verify_webhook_secret")]
+    pub verify_webhook: Option<String>,
+    /// The secret that the provider shares with you.
+    #[arg(long, value_name = "SECRET", env = "BOX_PROXY_WEBHOOK_SECRET", hide_env_values = true)]
+    pub verify_webhook_secret: Option<String>,
     /// Record requests for the inspector.
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub inspect: bool,
@@ -223,27 +273,52 @@ pub struct Server {
 /// `box proxy run`.
 #[derive(Clone, Debug, Args)]
 pub struct Run {
+    /// A configuration file (TOML); it is read again at SIGHUP.
+    #[arg(value_name = "CONFIG", conflicts_with_all = ["listen", "to"])]
+    pub config: Option<PathBuf>,
     /// Where to listen.
-    #[arg(long, value_name = "ADDR", required = true)]
+    #[arg(long, value_name = "ADDR", requires = "to")]
     pub listen: Vec<String>,
     /// Where requests go: PORT, HOST:PORT, http://…, https://… or unix:PATH.
-    #[arg(long, value_name = "TARGET", required = true)]
-    pub to: String,
+    #[arg(long, value_name = "TARGET", requires = "listen")]
+    pub to: Option<String>,
     /// Append to X-Forwarded-For instead of replacing it: what connects is a proxy of ours.
     #[arg(long)]
     pub trust_forwarded: bool,
     /// Write one line per request to stdout.
     #[arg(long)]
     pub access_log: bool,
-    /// Check the certificate of an https:// target.
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
-    pub upstream_tls_verify: bool,
+    /// How the target is spoken to.
+    #[command(flatten)]
+    pub upstream: Upstream,
     /// Threads; by default one a core.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Seconds that open connections get when the proxy is asked to end.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
-    pub drain: u64,
+    /// Seconds that open connections get when the proxy is asked to end [default: 30].
+    #[arg(long, value_name = "SECONDS")]
+    pub drain: Option<u64>,
+}
+
+/// `box proxy check` and `reload`.
+#[derive(Clone, Debug, Args)]
+pub struct Check {
+    /// The configuration file (TOML).
+    pub config: PathBuf,
+}
+
+/// `box proxy service`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Service {
+    /// Write a hardened unit, start it now and at every boot (as root).
+    Install {
+        /// The configuration file (TOML).
+        config: PathBuf,
+        /// Print the unit and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Stop the service and remove its unit (as root).
+    Uninstall,
 }
 
 /// `box proxy token`.

@@ -2,6 +2,8 @@
 
 mod run;
 mod server;
+mod service;
+mod trust;
 mod tunnel;
 
 use std::io::Write;
@@ -31,6 +33,11 @@ pub fn dispatch(command: Command) -> Outcome {
         Command::Tls(args) => tunnel::tls(&args),
         Command::Server(args) => server::server(&args),
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => run::check(&args),
+        Command::Reload(args) => run::reload(&args),
+        Command::Service(command) => service::service(&command),
+        Command::Trust => trust::trust(),
+        Command::Untrust => trust::untrust(),
         Command::Token(command) => token(command),
         Command::Cert(command) => cert(command),
     }

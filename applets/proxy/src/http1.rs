@@ -27,5 +27,7 @@ mod site;
 pub use answer::{Answer, escape, phrase};
 pub use emit::{Edits, Forwarding};
 pub use pool::{Target, TargetKind, connect};
-pub use serve::{Ended, Role, serve};
-pub use site::{Capture, Failed, Forward, Handler, Record, Route, Site, Upstream, Visitor};
+pub use serve::{Ended, Role, drained, serve};
+pub use site::{
+    Alternatives, Capture, Failed, Forward, Handler, Record, Route, Site, Upstream, Visitor,
+};

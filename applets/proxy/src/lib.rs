@@ -5,8 +5,8 @@
 //! visitor ------------------> reverse proxy ---------------> upstream
 //! ```
 //! Reading order: [`commands`] (what is started), [`http1`] (the engine: one framing decision per
-//! message), [`mux`] (lanes and streams, the protocol between agent and edge), [`edge`] (listeners,
-//! names, sessions), [`agent`] (dialling, reconnecting, serving), [`io`] (streams and buffers),
+//! message), [`http2`] (its streams as connections for the engine), [`mux`] (lanes and streams, the protocol between agent and edge), [`edge`] (listeners,
+//! names, sessions), [`agent`] (dialling, reconnecting, serving), [`reverse`] (routes, groups of servers, workers), [`io`] (streams and buffers),
 //! [`tls`] (authorities and trust), [`ui`] (what is shown).
 //!
 //! One thread a core, each a runtime of its own: a connection, a lane and an upstream pool belong to
@@ -17,9 +17,12 @@ pub mod agent;
 pub mod cli;
 mod clock;
 mod commands;
+pub mod config;
+pub mod doctor;
 pub mod edge;
 pub mod files;
 pub mod http1;
+pub mod http2;
 pub mod inspect;
 pub mod io;
 mod listen;
@@ -27,6 +30,7 @@ pub mod mux;
 mod names;
 pub mod policy;
 pub mod protocol;
+pub mod reverse;
 mod target;
 pub mod tls;
 pub mod ui;

@@ -1,7 +1,7 @@
 //! Listening sockets.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use box_kit::Failure;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -64,4 +64,20 @@ pub fn bind_next(address: SocketAddr) -> Result<TcpListener, Failure> {
             Err(error) => return Err(Failure::os(candidate)(error)),
         }
     }
+}
+
+/// An address to listen on: `127.0.0.1:80`, `[::]:80`, `:80` or `80`.
+///
+/// # Errors
+/// It is none of them.
+pub fn address(text: &str) -> Result<SocketAddr, Failure> {
+    let port = text.strip_prefix(':').unwrap_or(text);
+    if let Ok(port) = port.parse::<u16>() {
+        return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+    }
+    let local = text.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok());
+    if let Some(port) = local {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    text.parse().map_err(|_| Failure::misuse("not an address and port").about(text))
 }

@@ -1,8 +1,13 @@
 //! Who may come in, and how often: checked on the request's head, before anything is forwarded.
 
+mod webhook;
+
+pub use webhook::{Claim, Webhook};
+
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -85,9 +90,19 @@ pub struct Rules {
     pub deny: Vec<Network>,
     /// Not more often than this.
     pub rate: Option<Rate>,
+    /// Signed by this provider.
+    pub webhook: Option<Webhook>,
 }
 
 impl Rules {
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.basic_auth.is_empty()
+            && self.allow.is_empty()
+            && self.deny.is_empty()
+            && self.rate.is_none()
+    }
+
     /// From what was written on the command line.
     ///
     /// # Errors
@@ -114,8 +129,26 @@ impl Rules {
             allow: allow.iter().map(network).collect::<Result<_, _>>()?,
             deny: deny.iter().map(network).collect::<Result<_, _>>()?,
             rate: rate.transpose()?,
+            webhook: None,
         })
     }
+}
+
+/// Fields of the form `Name: value`, with nothing in them that would start another field.
+///
+/// # Errors
+/// One is not of the form; it is named.
+pub fn fields(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let parse = |text: &String| {
+        let (name, value) = text.split_once(':')?;
+        let clean = !value.bytes().any(|b| b.is_ascii_control());
+        (box_wire::http1::is_token(name.as_bytes()) && clean)
+            .then(|| (name.to_owned(), value.trim().to_owned()))
+    };
+    let each = |text: &String| {
+        parse(text).ok_or_else(|| Failure::misuse("not of the form 'Name: value'").about(text))
+    };
+    texts.iter().map(each).collect()
 }
 
 /// Rules with what they remember. One a thread.
@@ -154,6 +187,17 @@ impl Policy {
         None
     }
 
+    /// What must hold of the body of a request that may pass so far; the answer to one that does not
+    /// even claim to be signed.
+    ///
+    /// # Errors
+    /// That answer.
+    pub fn claim(&self, head: &RequestHead<'_>, json: bool) -> Result<Option<Rc<Claim>>, Answer> {
+        let Some(webhook) = &self.rules.webhook else { return Ok(None) };
+        let claim = webhook.claim(head).map(|claim| Some(Rc::new(claim)));
+        claim.ok_or_else(|| unsigned(json))
+    }
+
     /// A token bucket for each address: how long to wait, if there is no token.
     fn exceeds(&self, address: IpAddr) -> Option<Duration> {
         let rate = self.rules.rate?;
@@ -190,6 +234,11 @@ impl Policy {
         }
         matches && scheme.eq_ignore_ascii_case(b"basic ")
     }
+}
+
+/// The answer to a request that its provider has not signed, or not lately.
+pub fn unsigned(json: bool) -> Answer {
+    Answer::error(403, 404, "the signature of the webhook is missing, wrong or too old", "", json)
 }
 
 /// Takes as long for equal as for different bytes of one length.

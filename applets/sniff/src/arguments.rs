@@ -8,6 +8,7 @@ use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
 
 use crate::dissect::{Options, Payload};
+use crate::report::{Output, follow, stats};
 use crate::time::stamp::Form;
 
 /// The snapshot length that stands for "all of it".
@@ -27,6 +28,8 @@ pub enum Task {
     ListInterfaces,
     /// `-L`
     ListLinkTypes,
+    /// `-J`
+    ListStampTypes,
     /// `--fp-type` or `--time-t-size`: facts that the incumbent's test runner asks for.
     Fact(&'static str),
 }
@@ -115,8 +118,32 @@ pub struct Settings {
     pub rotate_seconds: u64,
     /// `-W`
     pub rotate_count: u64,
+    /// `-z`
+    pub rotate_command: Option<String>,
     /// `-Z`
     pub user: Option<String>,
+    /// `--pcapng`, or by our own name a `-w` that ends in `.pcapng`.
+    pub pcapng: bool,
+    /// `--strict-vlan`
+    pub strict_vlan: bool,
+    /// `-I`
+    pub monitor: bool,
+    /// `-j`
+    pub stamp_type: Option<String>,
+    /// `--lengths`
+    pub lengths: bool,
+    /// `--skip`
+    pub skip: u64,
+    /// `--print-sampling`
+    pub sampling: Option<u64>,
+    /// `--where`
+    pub display: Option<String>,
+    /// `--json`, `--fields`, `--stats`, `--follow`
+    pub output: Output,
+    /// `--hex`, `--raw`
+    pub follow_form: follow::Form,
+    /// Called by our own name rather than by the incumbent's.
+    pub own_name: bool,
     /// `--nano`
     pub precision: Precision,
     /// The expression, its words joined.
@@ -155,7 +182,19 @@ impl Default for Settings {
             rotate_bytes: 0,
             rotate_seconds: 0,
             rotate_count: 0,
+            rotate_command: None,
             user: None,
+            pcapng: false,
+            strict_vlan: false,
+            monitor: false,
+            stamp_type: None,
+            lengths: false,
+            skip: 0,
+            sampling: None,
+            display: None,
+            output: Output::Text,
+            follow_form: follow::Form::Ascii,
+            own_name: false,
             precision: Precision::Micro,
             expression: String::new(),
         }
@@ -176,22 +215,30 @@ impl Settings {
 
 /// Options with a value.
 const WITH_VALUE: &str = "BCEFGijmMQrsTVwWyzZc";
+/// Options of a long name alone, with a value.
+const NAMED_WITH_VALUE: &[&str] =
+    &["time-stamp-precision", "skip", "print-sampling", "fields", "follow", "stats", "where"];
 /// Options without one.
 const FLAGS: &str = "aAbdDefghHIJKlLnNOpqStuUvxXY#";
 
 /// Long names, and the short option each stands for, or a name of its own.
 const LONG: &[(&str, &str)] = &[
     ("absolute-tcp-sequence-numbers", "S"),
+    ("ascii", "ascii"),
     ("buffer-size", "B"),
     ("count", "count"),
     ("debug-filter-parser", "Y"),
     ("direction", "Q"),
     ("dont-verify-checksums", "K"),
+    ("fields", "fields"),
+    ("follow", "follow"),
     ("fp-type", "fp-type"),
     ("help", "h"),
+    ("hex", "hex"),
     ("immediate-mode", "immediate-mode"),
     ("interface", "i"),
     ("ip-oneline", "g"),
+    ("json", "json"),
     ("lengths", "lengths"),
     ("linktype", "y"),
     ("list-data-link-types", "L"),
@@ -204,13 +251,20 @@ const LONG: &[(&str, &str)] = &[
     ("no-promiscuous-mode", "p"),
     ("number", "#"),
     ("packet-buffered", "U"),
+    ("pcapng", "pcapng"),
     ("print", "print"),
+    ("print-sampling", "print-sampling"),
+    ("raw", "raw"),
     ("relinquish-privileges", "Z"),
+    ("skip", "skip"),
     ("snapshot-length", "s"),
+    ("stats", "stats"),
+    ("strict-vlan", "strict-vlan"),
     ("time-stamp-precision", "time-stamp-precision"),
     ("time-stamp-type", "j"),
     ("time-t-size", "time-t-size"),
     ("version", "version"),
+    ("where", "where"),
 ];
 
 /// Why the words are refused.
@@ -228,12 +282,13 @@ impl From<Failure> for Misuse {
     }
 }
 
-/// Parses the words behind the program's name; `program` stands in getopt's own messages.
+/// Parses the words behind the program's name; `program` stands in getopt's own messages, and is
+/// our own name or the incumbent's.
 ///
 /// # Errors
 /// [`Misuse`]
-pub fn parse(program: &str, words: &[OsString]) -> Result<Settings, Misuse> {
-    let mut settings = Settings::default();
+pub fn parse(program: &str, words: &[OsString], own_name: bool) -> Result<Settings, Misuse> {
+    let mut settings = Settings { own_name, ..Settings::default() };
     let mut expression: Vec<String> = Vec::new();
     let mut words = words.iter().map(|word| word.to_string_lossy().into_owned());
     while let Some(word) = words.next() {
@@ -245,7 +300,7 @@ pub fn parse(program: &str, words: &[OsString]) -> Result<Settings, Misuse> {
                 None => (long, None),
             };
             let option = long_option(program, name)?;
-            let needs_value = WITH_VALUE.contains(option) || option == "time-stamp-precision";
+            let needs_value = WITH_VALUE.contains(option) || NAMED_WITH_VALUE.contains(&option);
             if needs_value && value.is_none() {
                 value = words.next();
                 if value.is_none() {
@@ -308,7 +363,33 @@ fn number<T: std::str::FromStr>(what: &str, value: &str) -> Result<T, Failure> {
 impl Settings {
     fn apply(&mut self, option: &str, value: String) -> Result<(), Failure> {
         match option {
-            "a" | "I" | "H" | "m" | "E" | "M" | "Y" | "g" | "z" | "lengths" | "j" => {}
+            "a" | "H" | "Y" => {}
+            "m" => {
+                let program = if self.own_name { "box: sniff" } else { "tcpdump" };
+                eprintln!("{program}: ignoring option `-m {value}' (no libsmi support)");
+            }
+            "I" => self.monitor = true,
+            "j" => self.stamp_type = Some(value),
+            "g" => self.options.one_line = true,
+            "z" => self.rotate_command = Some(value),
+            "lengths" => self.lengths = true,
+            "json" => self.output = Output::Json,
+            "fields" => self.output = Output::fields(&value)?,
+            "stats" => self.output = Output::Statistics(stats::Kind::list(&value)?),
+            "follow" => self.output = Output::Follow(follow::Wanted::named(&value)?),
+            "where" => self.display = Some(value),
+            "ascii" => self.follow_form = follow::Form::Ascii,
+            "hex" => self.follow_form = follow::Form::Hex,
+            "raw" => self.follow_form = follow::Form::Raw,
+            "pcapng" => self.pcapng = true,
+            "strict-vlan" => self.strict_vlan = true,
+            "skip" => self.skip = number("packet skip count", &value)?,
+            "print-sampling" => match number::<u64>("print sampling", &value)? {
+                0 => return Err(Failure::new("invalid print sampling 0")),
+                every => self.sampling = Some(every),
+            },
+            "E" => self.options.secrets.esp = Some(value),
+            "M" => self.options.secrets.tcp_md5 = Some(value),
             "A" => self.dump.ascii += 1,
             "b" => self.options.as_dot = true,
             "B" => {
@@ -347,7 +428,7 @@ impl Settings {
             "K" => self.options.unchecked = true,
             "l" => self.line_buffered = true,
             "L" => self.task = Task::ListLinkTypes,
-            "J" => self.task = Task::Fact("No time stamp types to list"),
+            "J" => self.task = Task::ListStampTypes,
             "n" => self.numeric += 1,
             "N" => self.short_names = true,
             "O" => self.optimize = false,
@@ -443,8 +524,16 @@ impl Settings {
         if self.count_only && !self.reads && self.task == Task::Packets && self.dump_filter == 0 {
             return refuse("--count can be used only with -r or -V.");
         }
-        if self.reads && self.task == Task::ListInterfaces {
-            self.task = Task::ListInterfaces;
+        if self.own_name && self.write.as_deref().is_some_and(|path| path.ends_with(".pcapng")) {
+            self.pcapng = true;
+        }
+        if !self.output.is_text() {
+            // Fields do not depend on how little the text shows, nor names on a server.
+            self.options.quiet = 0;
+            self.numeric = self.numeric.max(1);
+        }
+        if let Output::Follow(wanted) = &mut self.output {
+            wanted.form = self.follow_form;
         }
         if let Some(path) = &self.filter_file {
             self.expression = filter_text(path)?;
@@ -515,8 +604,10 @@ fn payload(name: &str) -> Result<Payload, Failure> {
         "resp" => Payload::Resp,
         "tftp" => Payload::Tftp,
         "vxlan" => Payload::Vxlan,
-        "aodv" | "carp" | "cnfp" | "lmp" | "pgm" | "pgm_zmtp1" | "ptp" | "radius" | "rpc"
-        | "snmp" | "someip" | "vat" | "wb" | "zmtp1" => Payload::Other,
+        "carp" => Payload::Carp,
+        "someip" => Payload::Someip,
+        "aodv" | "cnfp" | "lmp" | "pgm" | "pgm_zmtp1" | "ptp" | "radius" | "rpc" | "snmp"
+        | "vat" | "wb" | "zmtp1" => Payload::Other,
         _ => return Err(Failure::new(format!("unknown packet type '{name}'"))),
     })
 }
@@ -542,12 +633,12 @@ mod tests {
 
     fn settings(words: &[&str]) -> Settings {
         let words: Vec<OsString> = words.iter().map(Into::into).collect();
-        parse("tcpdump", &words).unwrap()
+        parse("tcpdump", &words, false).unwrap()
     }
 
     fn refused(words: &[&str]) -> String {
         let words: Vec<OsString> = words.iter().map(Into::into).collect();
-        match parse("tcpdump", &words) {
+        match parse("tcpdump", &words, false) {
             Err(Misuse::Usage(text)) => text,
             Err(Misuse::Value(failure)) => failure.to_string(),
             Ok(_) => "accepted".to_owned(),

@@ -127,9 +127,69 @@ pub struct Cli {
     /// Take the payload for this protocol
     #[arg(short = 'T', value_name = "TYPE")]
     payload: Option<String>,
+    /// Run this command on each file that a rotation has filled
+    #[arg(short = 'z', value_name = "COMMAND")]
+    rotate_command: Option<String>,
     /// Give up privileges to this user once the capture is open
     #[arg(short = 'Z', long = "relinquish-privileges", value_name = "USER")]
     user: Option<String>,
+    /// Write pcapng, also into a file of another name than `*.pcapng`
+    #[arg(long)]
+    pcapng: bool,
+    /// In a filter, `vlan` and its kind move only what stands beside them, not what follows `or`
+    #[arg(long)]
+    strict_vlan: bool,
+    /// Key of TCP-MD5 digests (RFC 2385)
+    #[arg(short = 'M', value_name = "SECRET")]
+    tcp_md5: Option<String>,
+    /// Print the lengths of each packet, captured and on the wire
+    #[arg(long)]
+    lengths: bool,
+    /// Pass over so many packets first
+    #[arg(long, value_name = "COUNT")]
+    skip: Option<u64>,
+    /// Print only every so many-th packet
+    #[arg(long, value_name = "N")]
+    print_sampling: Option<u64>,
+    /// Only packets whose fields fulfil this (a display filter, as of Wireshark)
+    #[arg(long = "where", value_name = "FILTER")]
+    display: Option<String>,
+    /// An object of JSON for each packet
+    #[arg(long)]
+    json: bool,
+    /// These fields of each packet, tabs between
+    #[arg(long, value_name = "FIELD,...")]
+    fields: Option<String>,
+    /// Tables once the packets have ended: conv, endpoints, proto, io=SECONDS
+    #[arg(long, value_name = "TABLE,...")]
+    stats: Option<String>,
+    /// What a connection carried, in order; with --hex or --raw in another form
+    #[arg(long, value_name = "tcp:N")]
+    follow: Option<String>,
+    /// Text of a followed connection (the default)
+    #[arg(long = "ascii")]
+    follow_ascii: bool,
+    /// Hex and text of a followed connection
+    #[arg(long = "hex")]
+    follow_hex: bool,
+    /// Hex of a followed connection
+    #[arg(long = "raw")]
+    follow_raw: bool,
+    /// Monitor mode of a wireless interface
+    #[arg(short = 'I', long)]
+    monitor_mode: bool,
+    /// Who makes the time stamps
+    #[arg(short = 'j', long, value_name = "TYPE")]
+    time_stamp_type: Option<String>,
+    /// List who can make the time stamps
+    #[arg(short = 'J', long)]
+    list_time_stamp_types: bool,
+    /// The IP header on the same line with `-v`
+    #[arg(short = 'g', long)]
+    ip_oneline: bool,
+    /// AS numbers in dotted notation
+    #[arg(short = 'b')]
+    as_dot: bool,
     /// Time stamps in microseconds
     #[arg(long)]
     micro: bool,

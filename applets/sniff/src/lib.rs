@@ -12,6 +12,7 @@
 //! - [`dissect`]: one function a protocol over a checked cursor. The text is tcpdump 4.99.6's to the
 //!   byte; the same calls feed fields to other sinks ([`dissect::model`]).
 //! - [`print`]: number, stamp, dissection, dump; [`text`]: values that append themselves.
+//! - [`report`]: what is made of the fields: JSON, columns, tables, streams, display filters.
 //! - [`time`]: the zone, read once, and the six forms of a stamp. [`names`]: names for numbers.
 //!
 //! # Invariants
@@ -31,10 +32,14 @@ pub mod arguments;
 pub mod cli;
 pub mod cooked;
 pub mod dissect;
+pub mod doctor;
 pub mod filter;
 pub mod live;
 pub mod names;
+pub mod opener;
 pub mod print;
+pub mod privileges;
+pub mod report;
 pub mod session;
 pub mod source;
 pub mod system;
@@ -63,7 +68,7 @@ pub fn run(invocation: Invocation) -> Outcome {
         return help();
     }
     let program = invocation.name.program();
-    let settings = match arguments::parse(&program, &invocation.args) {
+    let settings = match arguments::parse(&program, &invocation.args, own) {
         Ok(settings) => settings,
         Err(Misuse::Value(failure)) => return Err(failure),
         Err(Misuse::Usage(reason)) => {
@@ -77,6 +82,7 @@ pub fn run(invocation: Invocation) -> Outcome {
         Task::Fact(text) => say(&format!("{text}\n")),
         Task::ListInterfaces => live::list_interfaces(),
         Task::ListLinkTypes => live::list_link_types(&settings),
+        Task::ListStampTypes => live::list_stamp_types(&settings),
         Task::Packets => packets(settings, &invocation),
     }
 }

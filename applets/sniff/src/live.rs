@@ -10,13 +10,14 @@ use box_kit::{Exit, Failure, Invocation, Name, Outcome};
 use box_sys::packet::{
     self, BpfInstruction, Interface, Level, PacketSocket, RingPacket, RingShape,
 };
-use box_sys::signal_fd::{SIGINT, SIGTERM, SignalFd};
+use box_sys::signal_fd::{self, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SignalFd};
 use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
 
 use crate::arguments::{Direction, MAX_SNAPLEN, Settings};
 use crate::cooked;
 use crate::filter::{self, Program};
+use crate::privileges;
 use crate::session::{self, Flow, Session, link_name};
 use crate::source::Packet;
 use crate::time::stamp::Stamp;
@@ -150,6 +151,36 @@ fn unsupported(wanted: LinkType) -> Failure {
     Failure::new(format!("{name} is not one of the DLTs supported by this device"))
 }
 
+/// `-J`
+///
+/// # Errors
+/// An interface that is not there.
+pub fn list_stamp_types(settings: &Settings) -> Outcome {
+    let plan = plan(settings)?;
+    println!("Time stamp types for {} (use option -j to set):\n  host (Host)", plan.name);
+    Ok(Exit::DONE)
+}
+
+/// Refuses what no interface here can do: stamps of the card, monitor mode.
+fn check_abilities(settings: &Settings, plan: &Plan) -> Result<(), Failure> {
+    match settings.stamp_type.as_deref() {
+        None | Some("host") => {}
+        Some("host_lowprec" | "host_hiprec" | "adapter" | "adapter_unsynced") => eprintln!(
+            "WARNING: When trying to set timestamp type '{}' on {}: That type of time stamp is \
+             not supported by that device",
+            settings.stamp_type.as_deref().unwrap_or_default(),
+            plan.name
+        ),
+        Some(unknown) => {
+            return Err(Failure::new(format!("invalid time stamp type {unknown}")));
+        }
+    }
+    if settings.monitor && plan.link_type != LinkType::IEEE802_11_RADIO {
+        return Err(Failure::new("That device doesn't support monitor mode").about(&plan.name));
+    }
+    Ok(())
+}
+
 /// `-L`
 ///
 /// # Errors
@@ -174,18 +205,23 @@ pub fn list_link_types(settings: &Settings) -> Outcome {
 /// What cannot be opened, compiled or written.
 pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
     let plan = plan(&settings)?;
+    check_abilities(&settings, &plan)?;
     let program = session::compile(&settings, plan.link_type, filter::Source::Live)?;
     if settings.dump_filter > 0 {
         print!("{}", session::listing(&settings, &program));
         return Ok(Exit::DONE);
     }
     // Before any thread is made, so that all of them leave these signals to the descriptor.
-    let stop = SignalFd::catch(&[SIGTERM, SIGINT]).map_err(Failure::os("signals"))?;
+    let signals = catch_signals().map_err(Failure::os("signals"))?;
+    let identity = privileges::identity(&settings)?;
+    let opener = session::opener(&settings, identity.as_ref())?;
     let (mut ring, here) = open(&settings, &plan, &program)?;
     let ring = &mut ring;
     let watched = io::IsTerminal::is_terminal(&io::stdout());
-    let mut session = Session::open(settings, plan.link_type.0.into(), MAX_SNAPLEN, watched)?;
+    let shape = (plan.link_type.0.into(), MAX_SNAPLEN);
+    let mut session = Session::open(settings, opener, shape, watched)?;
     session.name_interfaces();
+    privileges::relinquish(&session.settings, identity.as_ref())?;
     banner(&session.settings, &plan, invocation);
     let mut taker = Taker {
         link_type: plan.link_type,
@@ -196,13 +232,14 @@ pub fn capture(settings: Settings, invocation: &Invocation) -> Outcome {
         snaplen: session.settings.snaplen as usize,
         program: here.then_some(&program),
         scratch: Vec::new(),
+        counted: (0, 0),
     };
-    let end = run(ring, &stop, &mut session, &mut taker, &plan);
-    let flushed = session.flush();
+    let end = run(ring, &signals, &mut session, &mut taker, &plan);
+    let flushed = session.finish();
     if matches!(end, Ok(End::Interrupted)) && session.settings.prints() {
         session.say("\n")?;
     }
-    counters(&session, ring);
+    counters(&session, ring, &mut taker.counted, "\n");
     flushed?;
     end.map(|_| Exit::DONE)
 }
@@ -295,18 +332,30 @@ enum End {
     Enough,
 }
 
+/// The signals that a capture answers. One that is told to outlive its terminal (nohup) does.
+fn catch_signals() -> io::Result<SignalFd> {
+    let mut caught = vec![SIGTERM, SIGINT, SIGUSR1, SIGUSR2];
+    if !signal_fd::is_ignored(SIGHUP)? {
+        caught.push(SIGHUP);
+    }
+    SignalFd::catch(&caught)
+}
+
 fn run(
     ring: &mut packet::Ring,
-    stop: &SignalFd,
+    signals: &SignalFd,
     session: &mut Session,
     taker: &mut Taker<'_>,
     plan: &Plan,
 ) -> Result<End, Failure> {
     loop {
-        if stop.take().is_ok_and(|signal| signal.is_some()) {
-            return Ok(End::Interrupted);
+        match signals.take().map_err(Failure::os("signals"))? {
+            Some(SIGUSR1) => counters(session, ring, &mut taker.counted, ", "),
+            Some(SIGUSR2) => session.flush()?,
+            Some(_) => return Ok(End::Interrupted),
+            None => {}
         }
-        match ring.wait(stop.as_fd(), -1) {
+        match ring.wait(signals.as_fd(), -1) {
             Ok(true) => {}
             Ok(false) => continue,
             Err(error) => {
@@ -341,14 +390,20 @@ fn went_down(error: io::Error, plan: &Plan) -> Result<(), Failure> {
     }
 }
 
-fn counters(session: &Session, ring: &packet::Ring) {
+/// The counters at the end, a line each, or in one line on the way (SIGUSR1). The kernel forgets its
+/// own when they are read.
+fn counters(session: &Session, ring: &packet::Ring, counted: &mut (u64, u64), between: &str) {
     let plural = |count: u64| if count == 1 { "" } else { "s" };
     let taken = session.taken;
-    eprintln!("{taken} packet{} captured", plural(taken));
-    let Ok(counted) = ring.socket().statistics() else { return };
-    let (received, dropped) = (u64::from(counted.packets), u64::from(counted.drops));
-    eprintln!("{received} packet{} received by filter", plural(received));
-    eprintln!("{dropped} packet{} dropped by kernel", plural(dropped));
+    eprint!("{taken} packet{} captured", plural(taken));
+    if let Ok(now) = ring.socket().statistics() {
+        counted.0 += u64::from(now.packets);
+        counted.1 += u64::from(now.drops);
+        let (received, dropped) = *counted;
+        eprint!("{between}{received} packet{} received by filter", plural(received));
+        eprint!("{between}{dropped} packet{} dropped by kernel", plural(dropped));
+    }
+    eprintln!();
 }
 
 /// Makes packets of what the ring holds.
@@ -363,6 +418,8 @@ struct Taker<'p> {
     program: Option<&'p Program>,
     /// A packet that had to be put together.
     scratch: Vec<u8>,
+    /// Packets received and dropped as the kernel counted them so far.
+    counted: (u64, u64),
 }
 
 /// A failure that can be compared, for the loop's sake.

@@ -35,7 +35,9 @@ struct Tables {
     protocols: HashMap<u8, String>,
     ethers: HashMap<[u8; 6], String>,
     hosts: HashMap<IpAddr, Option<String>>,
+    /// Made with the first question, when privileges are given up.
     resolver: Option<Resolver>,
+    reverse: Reverse,
     /// `-f`: names of local addresses alone.
     foreign_numeric: bool,
     /// `-N`: without the domain.
@@ -81,7 +83,8 @@ impl Names {
             protocols: HashMap::new(),
             ethers: HashMap::new(),
             hosts: HashMap::new(),
-            resolver: Resolver::start(reverse),
+            resolver: None,
+            reverse,
             foreign_numeric: wanted.foreign_numeric,
             short: wanted.short,
         };
@@ -209,6 +212,9 @@ impl Tables {
 
     /// Asks for a name and waits a little.
     fn ask(&mut self, address: IpAddr) {
+        if self.resolver.is_none() {
+            self.resolver = Resolver::start(self.reverse);
+        }
         let Some(resolver) = &self.resolver else { return };
         match resolver.ask.try_send(address) {
             Ok(()) => {}

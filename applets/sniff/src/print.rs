@@ -1,24 +1,26 @@
 //! A packet as lines of text: number, time stamp, dissection, dump.
 
 use crate::arguments::{Dump, MAX_SNAPLEN};
-use crate::dissect::{Ctx, Text};
+use crate::dissect::{Ctx, Sink};
 use crate::source::Packet;
 use crate::text::{Put, dump};
 use crate::time::stamp::Writer;
 
 /// Writes packets as text into the buffer of its [`Ctx`].
-pub struct Printer {
+pub struct Printer<S: Sink> {
     /// The dissection and its text.
-    pub ctx: Ctx<Text>,
+    pub ctx: Ctx<S>,
     /// The time stamps.
     pub stamps: Writer,
     /// `-#`
     pub number: bool,
+    /// `--lengths`
+    pub lengths: bool,
     /// `-x`, `-X`, `-A`
     pub dump: Dump,
 }
 
-impl Printer {
+impl<S: Sink> Printer<S> {
     /// Appends the lines of a packet; `number` is its place in the capture.
     pub fn packet(&mut self, packet: &Packet<'_>, number: u64) {
         let out = &mut self.ctx.out;
@@ -28,6 +30,9 @@ impl Printer {
                 out.push(b' ');
             }
             (number, "  ").put(out);
+        }
+        if self.lengths {
+            ("caplen ", packet.bytes.len(), " len ", packet.wire_len, " ").put(out);
         }
         if invalid_header(out, packet) {
             return;

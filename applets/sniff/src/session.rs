@@ -8,10 +8,14 @@ use box_wire::link::LinkType;
 use box_wire::pcap::Precision;
 
 use crate::arguments::Settings;
-use crate::dissect::{Ctx, Text};
+use crate::dissect::model::Record;
+use crate::dissect::{Ctx, Sink, Text};
 use crate::filter::{self, CompileOptions, Program};
 use crate::names::{Names, Wanted};
+use crate::opener::Opener;
 use crate::print::Printer;
+use crate::privileges::{self, Identity};
+use crate::report::{Dissected, Report};
 use crate::source::Packet;
 use crate::source::file::{CaptureFile, FileError};
 use crate::system::{self, SystemNames};
@@ -26,12 +30,24 @@ const BLOCK_LEN: usize = 1 << 16;
 pub struct Session {
     /// The command line.
     pub settings: Settings,
-    printer: Option<Printer>,
+    printer: Option<Printer<Text>>,
+    /// Instead of the printer, where fields are asked for.
+    report: Option<Box<Reporter>>,
     writer: Option<PacketWriter>,
     stdout: File,
     each_line: bool,
+    /// Packets passed over (`--skip`).
+    passed: u64,
+    /// Packets that the display filter has seen.
+    read: u64,
     /// Packets taken.
     pub taken: u64,
+}
+
+/// A printer whose dissection tells fields, and what is made of them.
+struct Reporter {
+    printer: Printer<Record>,
+    report: Report,
 }
 
 /// Whether to go on.
@@ -44,31 +60,48 @@ pub enum Flow {
 }
 
 impl Session {
-    /// Opens the outputs; `link` is the link type's word in a capture file.
+    /// Opens the outputs, files with `opener`; `link` is the link type's word in a capture file.
     ///
     /// # Errors
     /// What cannot be opened.
     pub fn open(
         settings: Settings,
-        link: u32,
-        snaplen: u32,
+        opener: Opener,
+        (link, snaplen): (u32, u32),
         each_line: bool,
     ) -> Result<Session, Failure> {
         let writer = match &settings.write {
-            Some(path) => Some(PacketWriter::open(path, &settings, link, snaplen)?),
+            Some(path) => Some(PacketWriter::open(path, &settings, opener, (link, snaplen))?),
             None => None,
         };
-        let printer = settings.prints().then(|| printer(&settings));
+        let report = Report::new(settings.display.as_deref(), &settings.output)?
+            .map(|report| Box::new(Reporter { printer: printer(&settings), report }));
+        let wanted = settings.prints() && report.is_none();
+        let printer = wanted.then(|| printer(&settings));
         let stdout = stdout_file().map_err(Failure::os("standard output"))?;
         let each_line = each_line || settings.line_buffered || settings.packet_buffered;
-        Ok(Session { settings, printer, writer, stdout, each_line, taken: 0 })
+        Ok(Session {
+            settings,
+            printer,
+            report,
+            writer,
+            stdout,
+            each_line,
+            passed: 0,
+            read: 0,
+            taken: 0,
+        })
     }
 
     /// Learns the names of this machine's interfaces, which cooked packets are shown with.
     pub fn name_interfaces(&mut self) {
-        let Some(printer) = &mut self.printer else { return };
+        let names = match (&mut self.printer, &mut self.report) {
+            (Some(printer), _) => &mut printer.ctx.names,
+            (None, Some(reporter)) => &mut reporter.printer.ctx.names,
+            (None, None) => return,
+        };
         for interface in box_sys::packet::interfaces().unwrap_or_default() {
-            printer.ctx.names.set_interface(interface.index, interface.name);
+            names.set_interface(interface.index, interface.name);
         }
     }
 
@@ -78,6 +111,13 @@ impl Session {
     /// What cannot be written.
     #[inline]
     pub fn packet(&mut self, packet: &Packet<'_>) -> Result<Flow, Failure> {
+        if self.passed < self.settings.skip {
+            self.passed += 1;
+            return Ok(Flow::More);
+        }
+        if self.report.is_some() && !self.report(packet)? {
+            return Ok(Flow::More);
+        }
         self.taken += 1;
         if let Some(writer) = &mut self.writer
             && writer.packet(packet)? == Written::Limit
@@ -85,7 +125,9 @@ impl Session {
             self.taken -= 1;
             return Ok(Flow::Enough);
         }
-        if let Some(printer) = &mut self.printer {
+        if let Some(printer) = &mut self.printer
+            && self.settings.sampling.is_none_or(|every| self.taken.is_multiple_of(every))
+        {
             printer.packet(packet, self.taken);
             if self.each_line || printer.ctx.out.len() >= BLOCK_LEN {
                 flush(&mut self.stdout, &mut printer.ctx.out)?;
@@ -95,6 +137,46 @@ impl Session {
             Some(count) if self.taken >= count => Ok(Flow::Enough),
             _ => Ok(Flow::More),
         }
+    }
+
+    /// Dissects a packet into fields, prints what is made of them, and says whether it is wanted.
+    #[inline(never)]
+    fn report(&mut self, packet: &Packet<'_>) -> Result<bool, Failure> {
+        let Some(reporter) = &mut self.report else { return Ok(true) };
+        let Reporter { printer, report } = &mut **reporter;
+        self.read += 1;
+        let start = printer.ctx.out.len();
+        printer.ctx.sink.clear();
+        printer.packet(packet, self.taken + 1);
+        let record = std::mem::take(&mut printer.ctx.sink);
+        let nanos = match self.settings.precision {
+            Precision::Micro => packet.stamp.fraction.saturating_mul(1000),
+            Precision::Nano => packet.stamp.fraction,
+        };
+        let dissected = Dissected { packet, nanos, number: self.read, record: &record };
+        let wanted = report.admits(dissected);
+        if !wanted || !report.wants_text() || !self.settings.prints() {
+            printer.ctx.out.truncate(start);
+        }
+        if wanted && self.settings.prints() {
+            report.take(dissected, &mut printer.ctx.out);
+        }
+        printer.ctx.sink = record;
+        if self.each_line || printer.ctx.out.len() >= BLOCK_LEN {
+            flush(&mut self.stdout, &mut printer.ctx.out)?;
+        }
+        Ok(wanted)
+    }
+
+    /// Prints what comes once the packets have ended.
+    ///
+    /// # Errors
+    /// What cannot be written.
+    pub fn finish(&mut self) -> Result<(), Failure> {
+        if let Some(reporter) = &mut self.report {
+            reporter.report.finish(&mut reporter.printer.ctx.out);
+        }
+        self.flush()
     }
 
     /// Writes out what is gathered.
@@ -108,6 +190,9 @@ impl Session {
         if let Some(printer) = &mut self.printer {
             flush(&mut self.stdout, &mut printer.ctx.out)?;
         }
+        if let Some(reporter) = &mut self.report {
+            flush(&mut self.stdout, &mut reporter.printer.ctx.out)?;
+        }
         Ok(())
     }
 
@@ -120,6 +205,19 @@ impl Session {
     }
 }
 
+/// Who creates the files of `-w`: this process, or for a rotation one that keeps the right to.
+///
+/// # Errors
+/// The kernel's.
+pub fn opener(settings: &Settings, identity: Option<&Identity>) -> Result<Opener, Failure> {
+    match &settings.write {
+        Some(path) if settings.rotate_bytes > 0 || settings.rotate_seconds > 0 => {
+            Opener::start(path, settings.rotate_command.as_deref(), identity)
+        }
+        _ => Ok(Opener::Here(identity.map(|identity| identity.ids))),
+    }
+}
+
 fn flush(stdout: &mut File, out: &mut Vec<u8>) -> Result<(), Failure> {
     if !out.is_empty() {
         let outcome = stdout.write_all(out);
@@ -129,7 +227,7 @@ fn flush(stdout: &mut File, out: &mut Vec<u8>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn printer(settings: &Settings) -> Printer {
+fn printer<S: Sink + Default>(settings: &Settings) -> Printer<S> {
     let wanted = Wanted {
         numeric: settings.numeric > 0,
         foreign_numeric: settings.foreign_numeric,
@@ -137,9 +235,10 @@ fn printer(settings: &Settings) -> Printer {
     };
     let names = Names::new(wanted, system::reverse);
     Printer {
-        ctx: Ctx::new(settings.options.clone(), names, Text),
+        ctx: Ctx::new(settings.options.clone(), names, S::default()),
         stamps: Writer::new(settings.form(), settings.precision, Zone::local()),
         number: settings.number,
+        lengths: settings.lengths,
         dump: settings.dump,
     }
 }
@@ -160,7 +259,18 @@ pub fn compile(
         netmask: Some(netmask(settings)),
         names: &names,
         source,
+        scoped: settings.strict_vlan,
     };
+    // The incumbent is silent about it, and so is its name.
+    if settings.own_name
+        && !settings.strict_vlan
+        && filter::leaks(&settings.expression).unwrap_or(false)
+    {
+        eprintln!(
+            "box: sniff: warning: an encapsulation (vlan, mpls, ...) moves all that is read after \
+             it, past 'or' and parentheses\ntry: --strict-vlan, which keeps it to its operand"
+        );
+    }
     filter::compile(&settings.expression, link_type, &options).map_err(Failure::new)
 }
 
@@ -236,11 +346,14 @@ pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
             slot @ None => {
                 let snaplen = file.snaplen;
                 let link = u32::from(file.link_type.0) | file.link_extension;
-                let opened = Session::open(settings.clone(), link, snaplen, false)?;
+                let identity = privileges::identity(&settings)?;
+                let opener = opener(&settings, identity.as_ref())?;
+                let opened = Session::open(settings.clone(), opener, (link, snaplen), false)?;
                 let session = slot.insert(opened);
                 if file.link_type == LinkType::LINUX_SLL2 {
                     session.name_interfaces();
                 }
+                privileges::relinquish(&settings, identity.as_ref())?;
                 session
             }
         };
@@ -251,6 +364,7 @@ pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
             Ok(Flow::Enough) => break,
             Err(ReadError::Failure(failure)) => return Err(failure),
             Err(ReadError::File(error)) => {
+                session.finish()?;
                 count_line(session)?;
                 return Err(Failure::new(format!("pcap_loop: {error}")));
             }
@@ -258,6 +372,7 @@ pub fn read_files(settings: Settings) -> Result<Exit, Failure> {
     }
     drop(program);
     if let Some(session) = &mut session {
+        session.finish()?;
         count_line(session)?;
     }
     Ok(Exit::DONE)

@@ -7,9 +7,12 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use box_kit::Failure;
+use box_wire::link::LinkType;
 use box_wire::pcap::{self, Precision};
+use box_wire::pcapng;
 
 use crate::arguments::Settings;
+use crate::opener::Opener;
 use crate::source::Packet;
 use box_kit::calendar::{civil, days};
 use box_kit::zone::Zone;
@@ -19,8 +22,13 @@ const BLOCK_LEN: usize = 1 << 18;
 /// Writes capture files.
 pub struct PacketWriter {
     path: String,
+    /// The name of the file at hand.
+    name: String,
     rotation: Rotation,
     precision: Precision,
+    /// Blocks of pcapng in place of records of pcap.
+    blocks: bool,
+    opener: Opener,
     snaplen: u32,
     link: u32,
     each: bool,
@@ -52,24 +60,27 @@ pub enum Written {
 }
 
 impl PacketWriter {
-    /// Opens the (first) file; `link` is the word of the link type.
+    /// Opens the (first) file with `opener`; `link` is the word of the link type.
     ///
     /// # Errors
     /// The kernel's.
     pub fn open(
         path: &str,
         settings: &Settings,
-        link: u32,
-        snaplen: u32,
+        opener: Opener,
+        (link, snaplen): (u32, u32),
     ) -> Result<PacketWriter, Failure> {
         let mut writer = PacketWriter {
             path: path.to_owned(),
+            name: String::new(),
             rotation: Rotation {
                 bytes: settings.rotate_bytes,
                 seconds: settings.rotate_seconds,
                 count: settings.rotate_count,
             },
             precision: settings.precision,
+            blocks: settings.pcapng,
+            opener,
             snaplen,
             link,
             each: settings.packet_buffered,
@@ -92,10 +103,12 @@ impl PacketWriter {
         if self.rotation.seconds > 0 {
             let seen = packet.stamp.seconds;
             if seen - self.begun >= self.rotation.seconds as i64 {
+                self.close()?;
                 if self.rotation.count > 0
                     && self.rotation.bytes == 0
                     && self.index + 1 >= self.rotation.count
                 {
+                    eprintln!("Maximum file limit reached: {}", self.rotation.count);
                     return Ok(Written::Limit);
                 }
                 self.begun = seen;
@@ -103,12 +116,22 @@ impl PacketWriter {
             }
         }
         if self.rotation.bytes > 0 && self.written > self.rotation.bytes {
+            self.close()?;
             self.next_file()?;
         }
         let before = self.block.len();
         let stamp = packet.stamp;
-        let (seconds, fraction) = (stamp.seconds as u32, stamp.fraction);
-        pcap::put_record(&mut self.block, seconds, fraction, packet.wire_len, packet.bytes);
+        if self.blocks {
+            let nanos = match self.precision {
+                Precision::Micro => u64::from(stamp.fraction) * 1000,
+                Precision::Nano => u64::from(stamp.fraction),
+            };
+            let nanos = (stamp.seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(nanos);
+            pcapng::put_packet(&mut self.block, nanos, packet.wire_len, packet.bytes);
+        } else {
+            let (seconds, fraction) = (stamp.seconds as u32, stamp.fraction);
+            pcap::put_record(&mut self.block, seconds, fraction, packet.wire_len, packet.bytes);
+        }
         self.written += (self.block.len() - before) as u64;
         if self.each || self.block.len() >= BLOCK_LEN {
             self.flush()?;
@@ -128,8 +151,14 @@ impl PacketWriter {
         Ok(())
     }
 
-    fn next_file(&mut self) -> Result<(), Failure> {
+    /// Ends the file at hand: what `-z` names may have it.
+    fn close(&mut self) -> Result<(), Failure> {
         self.flush()?;
+        self.file = None;
+        self.opener.finished(&self.name).map_err(Failure::os(&self.name))
+    }
+
+    fn next_file(&mut self) -> Result<(), Failure> {
         self.index += 1;
         if self.rotation.count > 0 && self.rotation.bytes > 0 {
             self.index %= self.rotation.count;
@@ -142,10 +171,15 @@ impl PacketWriter {
         self.file = Some(if name == "-" {
             stdout_file().map_err(Failure::os("standard output"))?
         } else {
-            File::create(&name).map_err(Failure::os(&name))?
+            self.opener.create(&name).map_err(Failure::os(&name))?
         });
         self.block.clear();
-        pcap::put_file_header(&mut self.block, self.precision, self.snaplen, self.link);
+        if self.blocks {
+            pcapng::put_section(&mut self.block, LinkType(self.link as u16), self.snaplen);
+        } else {
+            pcap::put_file_header(&mut self.block, self.precision, self.snaplen, self.link);
+        }
+        self.name = name;
         self.written = self.block.len() as u64;
         if self.each {
             self.flush()?;

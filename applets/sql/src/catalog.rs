@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::ast::Name;
-use crate::schema::{Schema, Table, Trigger, View, lower};
+use crate::schema::{IndexPart, Schema, Table, Trigger, View, lower};
 
 /// The number of `main`.
 pub const MAIN: usize = 0;
@@ -76,6 +76,17 @@ impl Catalog {
         self.order(schema).find_map(|(_, schema)| {
             schema.triggers.iter().find(|t| t.name.eq_ignore_ascii_case(name)).cloned()
         })
+    }
+
+    /// Whether an index holds part of its table or expressions: then a literal can decide whether it
+    /// serves a query.
+    pub fn decides_by_literals(&self) -> bool {
+        let decides = |index: &crate::schema::Index| {
+            let is_expr = |part: &IndexPart| matches!(part, IndexPart::Expr(_));
+            index.filter.is_some() || index.columns.iter().any(|column| is_expr(&column.part))
+        };
+        let tables = self.schemas.iter().flat_map(|(_, schema)| schema.tables.values());
+        tables.flat_map(|table| table.indexes.iter()).any(|index| decides(index))
     }
 
     /// The triggers of a table or view.

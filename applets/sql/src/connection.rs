@@ -19,6 +19,7 @@ use crate::exec::{Exec, Flow};
 use crate::pager::{OpenOptions, WriteLock};
 use crate::parse;
 use crate::plan::Output;
+use crate::plan_cache::{PlanCache, Prepared};
 use crate::record::{self, Field};
 use crate::schema::{Entry, Schema, Table, TableKey};
 use crate::value::{Owned, Value};
@@ -36,17 +37,23 @@ pub trait Handler {
 
 /// A parsed statement.
 pub struct Statement {
-    stmt: Stmt,
+    form: Form,
     text: Vec<u8>,
     parameters: Vec<Option<Vec<u8>>>,
+}
+
+enum Form {
+    Parsed(Box<Stmt>),
+    /// One that has come before, and the literals of this time.
+    Known(Rc<Prepared>, Vec<Owned>),
 }
 
 impl Statement {
     /// 1 for EXPLAIN, 2 for EXPLAIN QUERY PLAN, else 0.
     pub fn explain(&self) -> u8 {
-        match self.stmt {
-            Stmt::Explain { plan: false, .. } => 1,
-            Stmt::Explain { plan: true, .. } => 2,
+        match &self.form {
+            Form::Parsed(stmt) if matches!(**stmt, Stmt::Explain { plan: false, .. }) => 1,
+            Form::Parsed(stmt) if matches!(**stmt, Stmt::Explain { plan: true, .. }) => 2,
             _ => 0,
         }
     }
@@ -83,13 +90,28 @@ struct Savepoint {
 }
 
 /// Settings that are on or off.
-#[derive(Default)]
 pub struct Flags {
+    /// Scans may run in batches.
+    pub batches: Cell<bool>,
     pub foreign_keys: Cell<bool>,
     pub defer_foreign_keys: Cell<bool>,
     pub recursive_triggers: Cell<bool>,
     pub ignore_checks: Cell<bool>,
     pub query_only: Cell<bool>,
+}
+
+impl Default for Flags {
+    fn default() -> Flags {
+        let off = || Cell::new(false);
+        Flags {
+            batches: Cell::new(true),
+            foreign_keys: off(),
+            defer_foreign_keys: off(),
+            recursive_triggers: off(),
+            ignore_checks: off(),
+            query_only: off(),
+        }
+    }
 }
 
 /// A connection.
@@ -109,6 +131,9 @@ pub struct Connection {
     /// Foreign keys that were broken for the time being.
     deferred: RefCell<Vec<(Rc<Table>, TableKey)>>,
     options: OpenOptions,
+    plans: RefCell<PlanCache>,
+    /// The catalog of the last statement: the next one's too where no schema has changed.
+    catalog: RefCell<Option<Rc<Catalog>>>,
 }
 
 impl Connection {
@@ -151,6 +176,8 @@ impl Connection {
             busy_timeout: Cell::new(Duration::ZERO),
             deferred: RefCell::new(vec![]),
             options,
+            plans: RefCell::default(),
+            catalog: RefCell::new(None),
         })
     }
 
@@ -278,12 +305,28 @@ impl Connection {
     /// `database is locked`, a schema that is malformed.
     pub fn catalog(&self) -> Result<Rc<Catalog>> {
         let databases = self.databases.borrow();
-        let mut schemas = Vec::with_capacity(databases.len());
+        let mut last = self.catalog.borrow_mut();
+        let mut same = last.as_ref().is_some_and(|last| last.schemas.len() == databases.len());
         for (n, database) in databases.iter().enumerate() {
             database.store.begin_read()?;
+            let schema = database.load(n)?;
+            same = same
+                && last.as_ref().is_some_and(|last| {
+                    let (name, known) = &last.schemas[n];
+                    Rc::ptr_eq(known, &schema) && *name == database.name
+                });
+        }
+        if let Some(last) = last.as_ref().filter(|_| same) {
+            return Ok(last.clone());
+        }
+        let mut schemas = Vec::with_capacity(databases.len());
+        for (n, database) in databases.iter().enumerate() {
             schemas.push((database.name.clone(), database.load(n)?));
         }
-        Ok(Rc::new(Catalog { schemas }))
+        let catalog = Rc::new(Catalog { schemas });
+        self.plans.borrow_mut().clear();
+        *last = Some(catalog.clone());
+        Ok(catalog)
     }
 
     // ---- transactions -------------------------------------------------------------------------
@@ -447,11 +490,18 @@ impl Connection {
     /// # Errors
     /// Its syntax is wrong.
     pub fn prepare(&self, sql: &[u8]) -> Result<(Option<Statement>, usize)> {
+        let known = self.plans.try_borrow_mut().ok().and_then(|mut plans| plans.find(sql));
+        if let Some((prepared, values, tail)) = known {
+            let text = sql.get(..tail).unwrap_or(sql).to_vec();
+            let form = Form::Known(prepared, values);
+            return Ok((Some(Statement { form, text, parameters: vec![] }), tail));
+        }
         let parsed = parse::statement(sql).map_err(Error::in_prepare)?;
         let tail = parsed.tail;
         let Some(stmt) = parsed.stmt else { return Ok((None, tail)) };
         let text = sql.get(..tail).unwrap_or(sql).to_vec();
-        Ok((Some(Statement { stmt, text, parameters: parsed.variables }), tail))
+        let form = Form::Parsed(Box::new(stmt));
+        Ok((Some(Statement { form, text, parameters: parsed.variables }), tail))
     }
 
     /// Runs a statement with these values for its parameters.
@@ -467,7 +517,25 @@ impl Connection {
         if let Some(flag) = self.interrupted.get() {
             flag.store(false, Ordering::Relaxed);
         }
-        self.run(&statement.stmt, &statement.text, values, handler)
+        match &statement.form {
+            Form::Parsed(stmt) => self.run(stmt, &statement.text, values, handler),
+            Form::Known(prepared, values) => {
+                let result = crate::statement::run_known(self, prepared, values, handler);
+                match result {
+                    // It means nothing any more: the text itself tells where the error is.
+                    Ok(false) => {
+                        let parsed =
+                            parse::statement(&statement.text).map_err(Error::in_prepare)?;
+                        match &parsed.stmt {
+                            Some(stmt) => self.run(stmt, &statement.text, &[], handler),
+                            None => Ok(()),
+                        }
+                    }
+                    Ok(true) => self.ended(Ok(())),
+                    Err(error) => self.ended(Err(error)),
+                }
+            }
+        }
     }
 
     fn run(
@@ -501,7 +569,11 @@ impl Connection {
         params: &[Owned],
         handler: &mut dyn Handler,
     ) -> Result<()> {
-        let result = crate::statement::run(self, stmt, text, params, handler);
+        self.ended(crate::statement::run(self, stmt, text, params, handler))
+    }
+
+    /// Ends what a statement began, as its result and its conflict clause say.
+    fn ended(&self, result: Result<()>) -> Result<()> {
         match result {
             Ok(()) => self.end_statement(),
             Err(error) => {

@@ -4,6 +4,7 @@ mod alter;
 mod analyze;
 mod create;
 mod drop;
+mod index;
 mod vacuum;
 mod verify;
 

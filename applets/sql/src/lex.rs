@@ -1,7 +1,7 @@
 //! The tokenizer: SQL bytes to tokens that keep their byte offsets, so that an error can point at
 //! the offending byte. The token classes and their spelling are SQLite's.
 
-/// A keyword. The order is alphabetical: [`keyword`] searches it.
+/// A keyword. [`keyword`] finds it by hash.
 macro_rules! keywords {
     ($($name:ident $text:literal,)*) => {
         /// A keyword of SQLite's dialect.
@@ -130,15 +130,44 @@ impl Kw {
 
 /// Looks a word up, in any case.
 pub fn keyword(word: &[u8]) -> Option<Kw> {
-    if word.len() > 17 || word.len() < 2 {
-        return None;
+    let (first, last) = (word.first()?, word.last()?);
+    let mut at = BUCKETS.heads[bucket(*first, *last, word.len())];
+    while let Some((text, kw)) = WORDS.get(at as usize) {
+        if text.len() == word.len() && text.eq_ignore_ascii_case(word) {
+            return Some(*kw);
+        }
+        at = BUCKETS.next[at as usize];
     }
-    let mut upper = [0u8; 17];
-    for (to, from) in upper.iter_mut().zip(word) {
-        *to = from.to_ascii_uppercase();
+    None
+}
+
+/// Words by the hash of their ends and length: chains of at most three, mostly of one.
+struct Buckets {
+    heads: [u8; BUCKET_COUNT],
+    next: [u8; WORDS.len()],
+}
+
+const BUCKET_COUNT: usize = 256;
+/// Past the last word.
+const NO_WORD: u8 = u8::MAX;
+static BUCKETS: Buckets = fill_buckets();
+
+const fn bucket(first: u8, last: u8, len: usize) -> usize {
+    let (first, last) = ((first & 0x1f) as usize, (last & 0x1f) as usize);
+    (first * 15 + last * 62 + len * 11) % BUCKET_COUNT
+}
+
+const fn fill_buckets() -> Buckets {
+    let mut buckets = Buckets { heads: [NO_WORD; BUCKET_COUNT], next: [NO_WORD; WORDS.len()] };
+    let mut at = 0;
+    while at < WORDS.len() {
+        let word = WORDS[at].0;
+        let head = bucket(word[0], word[word.len() - 1], word.len());
+        buckets.next[at] = buckets.heads[head];
+        buckets.heads[head] = at as u8;
+        at += 1;
     }
-    let word = upper.get(..word.len())?;
-    WORDS.binary_search_by(|(text, _)| (*text).cmp(word)).ok().map(|at| WORDS[at].1)
+    buckets
 }
 
 /// The class of a token.
@@ -197,9 +226,21 @@ pub struct Token {
 }
 
 /// Whether a byte may stand inside a bare name.
+#[inline]
 pub fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+    NAME_BYTES[byte as usize]
 }
+
+static NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let b = byte as u8;
+        table[byte] = b.is_ascii_alphanumeric() || b == b'_' || b == b'$' || b >= 0x80;
+        byte += 1;
+    }
+    table
+};
 
 /// The token that starts at or behind `at`, white space and comments skipped.
 pub fn next(sql: &[u8], mut at: usize) -> Token {
@@ -284,8 +325,10 @@ pub fn next(sql: &[u8], mut at: usize) -> Token {
     }
 }
 
+#[inline]
 fn run(sql: &[u8], from: usize, holds: impl Fn(u8) -> bool) -> usize {
-    sql.iter().skip(from).position(|b| !holds(*b)).map_or(sql.len(), |n| from + n).max(from)
+    let rest = sql.get(from..).unwrap_or_default();
+    from + rest.iter().position(|b| !holds(*b)).unwrap_or(rest.len())
 }
 
 /// The end of a quoted token whose quote is doubled inside.
@@ -345,6 +388,9 @@ pub fn complete(sql: &[u8]) -> bool {
         Semi,
         End,
     }
+    if is_plain_statement(sql) {
+        return true;
+    }
     let mut state = State::Invalid;
     let mut at = 0;
     loop {
@@ -369,6 +415,26 @@ pub fn complete(sql: &[u8]) -> bool {
             _ => State::Normal,
         };
     }
+}
+
+/// Whether the text is seen at a glance to be one statement and its semicolon: the only one, behind
+/// closed quotes, without comments, and not of the kind that has statements inside.
+fn is_plain_statement(sql: &[u8]) -> bool {
+    let Some(body) = sql.trim_ascii().strip_suffix(b";") else { return false };
+    let word = body.get(..6).unwrap_or_default();
+    let first = [&b"INSERT"[..], b"SELECT", b"UPDATE", b"DELETE"];
+    let mut quotes = 0;
+    first.iter().any(|known| word.eq_ignore_ascii_case(known))
+        && body.iter().zip(body.iter().skip(1).chain(b" ")).all(|(byte, after)| {
+            quotes += u32::from(*byte == b'\'');
+            match byte {
+                b';' | b'"' | b'`' | b'[' | 0 => false,
+                b'-' => *after != b'-',
+                b'/' => *after != b'*',
+                _ => true,
+            }
+        })
+        && quotes % 2 == 0
 }
 
 /// Whether the text between `from` and the end is an opened comment.
@@ -403,8 +469,9 @@ mod tests {
     }
 
     #[test]
-    fn the_word_list_is_sorted() {
-        assert!(WORDS.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    fn every_word_is_found_in_any_case() {
+        assert!(WORDS.iter().all(|(text, kw)| keyword(&text.to_ascii_lowercase()) == Some(*kw)));
+        assert_eq!([keyword(b""), keyword(b"selec"), keyword(b"selectx")], [None; 3]);
     }
 
     #[test]

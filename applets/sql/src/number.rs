@@ -90,8 +90,51 @@ pub fn truncate(value: f64) -> i64 {
 
 /// A double as SQLite prints it (`%!.17g`).
 pub fn real_to_text(value: f64) -> String {
-    let style = Style { precision: 17, kind: Kind::General, bang: true, ..Style::default() };
-    style.show(value)
+    short_decimal(value).unwrap_or_else(|| LONGEST.show(value))
+}
+
+/// `%!.17g`
+const LONGEST: Style = Style {
+    kind: Kind::General,
+    precision: 17,
+    bang: true,
+    alternate: false,
+    commas: false,
+    upper: false,
+    huge: false,
+};
+
+/// The text of a double that is the nearest one to a decimal of up to four places and less than 15
+/// digits (prices, measures): 17 digits are cut to such a decimal, so it need not be searched for.
+fn short_decimal(value: f64) -> Option<String> {
+    let scaled = (value * 1e4).round();
+    if scaled.abs() >= 1e14 || scaled / 1e4 != value || scaled == 0.0 {
+        return None;
+    }
+    let units = scaled.abs() as u64;
+    let (whole, mut places) = (units / 10_000, units % 10_000);
+    let mut width = 4;
+    while width > 1 && places.is_multiple_of(10) {
+        places /= 10;
+        width -= 1;
+    }
+    let mut buffer = [b'0'; 24];
+    let mut at = buffer.len();
+    let mut put = |mut number: u64, least: usize, end: Option<u8>| {
+        let start = at;
+        while number > 0 || start - at < least {
+            at -= 1;
+            buffer[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+        if let Some(byte) = end {
+            at -= 1;
+            buffer[at] = byte;
+        }
+    };
+    put(places, width, Some(b'.'));
+    put(whole, 1, (value < 0.0).then_some(b'-'));
+    Some(String::from_utf8_lossy(&buffer[at..]).into_owned())
 }
 
 /// Which of the conversions `%f`, `%e`, `%g`.
@@ -231,6 +274,19 @@ mod tests {
         ] {
             assert_eq!(real_to_text(value), text);
         }
+    }
+
+    #[test]
+    fn short_decimals_are_what_the_long_way_gives() {
+        let mut checked = 0;
+        for n in (-3_000_000..3_000_000i64).step_by(997) {
+            for scale in [1.0, 2.0, 4.0, 10.0, 100.0, 1000.0, 10_000.0, 3.0, 1e9] {
+                let value = n as f64 / scale;
+                checked += usize::from(short_decimal(value).is_some());
+                assert_eq!(real_to_text(value), LONGEST.show(value));
+            }
+        }
+        assert!(checked > 40_000, "{checked}");
     }
 
     #[test]

@@ -215,6 +215,19 @@ pub fn run_on(
             store.set_secure_delete(on);
             one("secure_delete", Value::bool(on))
         }
+        "box_exec" => {
+            let batches = &connection.flags.batches;
+            match text {
+                Some(text) => {
+                    batches.set(!text.eq_ignore_ascii_case("row"));
+                    nothing()
+                }
+                None => {
+                    let name = if batches.get() { "batch" } else { "row" };
+                    one("box_exec", Value::text(name))
+                }
+            }
+        }
         "compile_options" => Answer { columns: vec!["compile_options"], rows: vec![] },
         "temp_store" if text.is_none() => one("temp_store", Value::Int(0)),
         "mmap_size" => one("mmap_size", Value::Int(0)),

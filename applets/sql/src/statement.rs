@@ -1,6 +1,7 @@
 //! Running one statement within its transaction.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use crate::ast::{self, Stmt};
 use crate::compile::{Compiler, explain};
@@ -8,6 +9,7 @@ use crate::connection::{Connection, Handler};
 use crate::error::{Error, Result};
 use crate::exec::{Exec, Flow, Frame};
 use crate::plan::Output;
+use crate::plan_cache::{Plan, Prepared};
 use crate::value::{Owned, Value};
 
 /// Runs a statement other than those that begin and end transactions.
@@ -68,6 +70,61 @@ pub(crate) fn run(
             if error.code() == crate::error::ERROR { error.in_prepare() } else { error }
         }),
     }
+}
+
+/// Runs a statement that has come before, with the literals of this time; `false`, nothing done: it
+/// cannot be compiled any more, or the schema decides by literals.
+pub(crate) fn run_known(
+    connection: &Connection,
+    prepared: &Prepared,
+    literals: &[Owned],
+    handler: &mut dyn Handler,
+) -> Result<bool> {
+    let catalog = connection.catalog().map_err(Error::in_prepare)?;
+    let exec = Exec::new(connection, catalog, literals);
+    let Some(plan) = known_plan(&exec, prepared) else { return Ok(false) };
+    match &*plan {
+        Plan::Select(plan) => {
+            handler.columns(&plan.columns);
+            exec.run_select(plan, None, &mut |row| handler.row(row))?;
+        }
+        Plan::Insert(plan) => {
+            let work = || exec.run_insert(plan, None);
+            change(&exec, plan.table.db, &plan.outputs, handler, work)?;
+        }
+        Plan::Update(plan) => {
+            let work = || exec.run_update(plan, None);
+            change(&exec, plan.table.db, &plan.outputs, handler, work)?;
+        }
+        Plan::Delete(plan) => {
+            let work = || exec.run_delete(plan, None);
+            change(&exec, plan.table.db, &plan.outputs, handler, work)?;
+        }
+    }
+    Ok(true)
+}
+
+/// The kept plan, or a new one that is kept.
+fn known_plan(exec: &Exec<'_>, prepared: &Prepared) -> Option<Rc<Plan>> {
+    if let Some((plan, caches)) = prepared.plan(&exec.catalog) {
+        exec.caches.set(caches);
+        return Some(plan);
+    }
+    if exec.catalog.decides_by_literals() {
+        return None;
+    }
+    let plan = exec.compile(|compiler| {
+        Ok(match &prepared.stmt {
+            Stmt::Select(select) => Plan::Select(compiler.select(select)?),
+            Stmt::Insert(insert) => Plan::Insert(compiler.insert(insert)?),
+            Stmt::Update(update) => Plan::Update(compiler.update(update)?),
+            Stmt::Delete(delete) => Plan::Delete(compiler.delete(delete)?),
+            _ => return Err(Error::new("not a statement that is kept")),
+        })
+    });
+    let plan = Rc::new(plan.ok()?);
+    prepared.set_plan(&exec.catalog, plan.clone(), exec.caches.get());
+    Some(plan)
 }
 
 /// Compiles a statement; what goes wrong there is said to have gone wrong before it ran.

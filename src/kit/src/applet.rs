@@ -6,6 +6,7 @@ use box_sys::heap::Heap;
 use box_sys::signal::SigPipe;
 
 use crate::Outcome;
+use crate::doctor::Finding;
 
 /// A command of `box`. The rows stand in `src/applets.rs`.
 pub struct Applet {
@@ -22,6 +23,8 @@ pub struct Applet {
     pub command: fn() -> clap::Command,
     /// Runs the applet to its end.
     pub run: fn(Invocation) -> Outcome,
+    /// What it needs of the machine, for `box doctor`.
+    pub needs: fn() -> Vec<Finding>,
     /// What a write to a closed pipe does: filters die of it, servers ignore it.
     pub sigpipe: SigPipe,
     /// The allocator: short commands want a quick start, servers a quick `malloc`.

@@ -6,6 +6,7 @@
 pub mod applet;
 pub mod calendar;
 pub mod cli;
+pub mod doctor;
 pub mod exit;
 pub mod folders;
 pub mod output;

@@ -114,6 +114,8 @@ pub struct Status {
     pub size: i64,
     /// Names.
     pub links: u64,
+    /// When it was last changed: seconds since the epoch and nanoseconds.
+    pub modified: (i64, u32),
 }
 
 impl Status {
@@ -168,6 +170,7 @@ fn status_with(dir: BorrowedFd<'_>, path: &CStr, flags: libc::c_int) -> io::Resu
         gid: stat.st_gid,
         size: stat.st_size,
         links: stat.st_nlink,
+        modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
     })
 }
 
@@ -330,6 +333,40 @@ pub fn change_dir_inside(path: &CStr) -> io::Result<()> {
     }
 }
 
+/// The text of a file in as few calls as there can be: files of procfs and cgroupfs have no size to
+/// ask for.
+///
+/// # Errors
+/// It cannot be opened or read, or is not UTF-8.
+pub fn read_file(path: &std::path::Path) -> io::Result<String> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let file = open(working_directory(), &path, libc::O_RDONLY, 0, Resolve::ANY)?;
+    let mut text = Vec::new();
+    let mut chunk = [0u8; 8192];
+    loop {
+        match crate::spawn::read(file.as_fd(), &mut chunk)? {
+            0 => break,
+            length => text.extend_from_slice(chunk.get(..length).unwrap_or_default()),
+        }
+    }
+    String::from_utf8(text).map_err(|_| io::Error::from_raw_os_error(libc::EILSEQ))
+}
+
+/// Writes to a file that is there, each text with a call of its own, as cgroupfs wants it.
+///
+/// # Errors
+/// It cannot be opened, or a text is refused.
+pub fn write_file(path: &std::path::Path, texts: &[impl AsRef<str>]) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let file = open(working_directory(), &path, libc::O_WRONLY, 0, Resolve::ANY)?;
+    for text in texts {
+        crate::spawn::write(file.as_fd(), text.as_ref().as_bytes())?;
+    }
+    Ok(())
+}
+
 /// Opens the directory of `path` from the working directory for reading.
 ///
 /// # Errors
@@ -362,6 +399,19 @@ pub fn lock(file: impl AsFd, exclusive: bool) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             outcome => return outcome.map(drop),
         }
+    }
+}
+
+/// Takes the exclusive lock of [`lock`] if nobody else has it.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn try_lock(file: impl AsFd) -> io::Result<bool> {
+    // SAFETY: no memory is passed.
+    let taken = unsafe { libc::flock(file.as_fd().as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    match check(taken) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        outcome => outcome.map(|_| true),
     }
 }
 
@@ -418,18 +468,42 @@ pub fn entries(dir: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
     }
 }
 
-/// When `name` itself was last changed, in seconds since the epoch.
+/// The extended attributes of an open file or directory. A file system without any has none.
 ///
 /// # Errors
-/// It is not there.
-pub fn modified(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<i64> {
-    // SAFETY: the structure is plain data, for which zero bytes are a value.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    let flags = libc::AT_SYMLINK_NOFOLLOW;
-    // SAFETY: `name` is a C string and `stat` writable for the length of the call.
-    check(unsafe { libc::fstatat(dir.as_raw_fd(), name.as_ptr(), &raw mut stat, flags) })?;
-    Ok(stat.st_mtime)
+/// The kernel's refusal.
+pub fn attributes(file: BorrowedFd<'_>) -> io::Result<Vec<(CString, Vec<u8>)>> {
+    let mut names = vec![0u8; ATTRIBUTE_MAX];
+    // SAFETY: the buffer is writable for its length.
+    let length =
+        unsafe { libc::flistxattr(file.as_raw_fd(), names.as_mut_ptr().cast(), names.len()) };
+    if length < 0 {
+        let error = io::Error::last_os_error();
+        return if error.raw_os_error() == Some(libc::ENOTSUP) {
+            Ok(Vec::new())
+        } else {
+            Err(error)
+        };
+    }
+    names.truncate(length as usize);
+    let mut found = Vec::new();
+    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let key = CString::new(name)?;
+        let mut value = vec![0u8; ATTRIBUTE_MAX];
+        // SAFETY: the key is a C string, the buffer is writable for its length.
+        let length = unsafe {
+            libc::fgetxattr(file.as_raw_fd(), key.as_ptr(), value.as_mut_ptr().cast(), value.len())
+        };
+        if length >= 0 {
+            value.truncate(length as usize);
+            found.push((key, value));
+        }
+    }
+    Ok(found)
 }
+
+/// The longest value, and the longest list of names, of extended attributes (limits.h).
+const ATTRIBUTE_MAX: usize = 65536;
 
 /// Where the symbolic link `name` leads.
 ///

@@ -6,7 +6,7 @@
 //! lost when any descriptor of that file is closed anywhere in it.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::check;
 
@@ -148,6 +148,29 @@ pub fn set_nonblocking(file: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()
         let flags = if nonblocking { flags | libc::O_NONBLOCK } else { flags & !libc::O_NONBLOCK };
         check(libc::fcntl(file.as_raw_fd(), libc::F_SETFL, flags)).map(drop)
     }
+}
+
+/// A file in memory alone, without a name elsewhere.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn in_memory(name: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    // SAFETY: `name` is a C string for the length of the call.
+    let fd = check(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: the kernel has just returned a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Goes back to the start of a file.
+///
+/// # Errors
+/// It has no places.
+pub fn rewind(file: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    if unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_SET) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 #[cfg(test)]

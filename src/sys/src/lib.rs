@@ -27,6 +27,8 @@ pub mod pty;
 pub mod random;
 pub mod resolve;
 pub mod rtnetlink;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod shared_map;
 pub mod signal;
 pub mod signal_fd;

@@ -11,18 +11,27 @@ use crate::check;
 /// # Errors
 /// The limit cannot be read.
 pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: a valid struct is passed to be filled.
-    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
-    if limit.rlim_cur >= wanted {
-        return Ok(limit.rlim_cur);
+    let (soft, hard) = open_files()?;
+    if soft >= wanted {
+        return Ok(soft);
     }
-    let raised = libc::rlimit { rlim_cur: wanted.min(limit.rlim_max), rlim_max: limit.rlim_max };
+    let raised = libc::rlimit { rlim_cur: wanted.min(hard), rlim_max: hard };
     // SAFETY: a valid struct is passed to be read.
     match check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) }) {
         Ok(_) => Ok(raised.rlim_cur),
-        Err(_) => Ok(limit.rlim_cur),
+        Err(_) => Ok(soft),
     }
+}
+
+/// The soft and the hard limit of open files.
+///
+/// # Errors
+/// None that the kernel documents.
+pub fn open_files() -> io::Result<(u64, u64)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a valid struct is passed to be filled.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    Ok((limit.rlim_cur, limit.rlim_max))
 }
 
 /// CPU time.

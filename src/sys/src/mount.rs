@@ -175,6 +175,24 @@ pub fn attach(tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
     })
 }
 
+/// As [`attach`], to the entry `name` of `dir`, whose link is not followed.
+///
+/// # Errors
+/// `EINVAL` when one is a directory and the other is not, or the kernel's refusal.
+pub fn attach_at(tree: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    // SAFETY: both paths are C strings for the length of the call.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })
+}
+
 /// Changes attributes of the mount that `mount` refers to.
 ///
 /// # Errors

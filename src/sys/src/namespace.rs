@@ -1,7 +1,7 @@
 //! Namespaces and the birth of a process in new ones (namespaces(7), clone(2)).
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::check;
 
@@ -88,6 +88,45 @@ pub fn unshare(flags: u64) -> io::Result<()> {
     check(unsafe { libc::unshare(flags as libc::c_int) }).map(drop)
 }
 
+/// Moves the calling thread into several namespaces of the process behind the handle at once: a
+/// union of [`Namespace::flag`]s.
+///
+/// # Errors
+/// The kernel's refusal, `EINVAL` for the caller's own user namespace.
+pub fn enter(process: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
+    // SAFETY: no memory is passed; `process` is open for the length of the call.
+    check(unsafe { libc::setns(process.as_raw_fd(), flags as libc::c_int) }).map(drop)
+}
+
+/// For [`clone_process`]: the caller's parent becomes the child's.
+pub const SIBLING: u64 = libc::CLONE_PARENT as u64;
+
+/// A user namespace of its own with these maps (user_namespaces(7), "uid_map").
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn user_namespace(uids: &str, gids: &str) -> io::Result<OwnedFd> {
+    let (ours, theirs) = crate::pass::pipe()?;
+    match clone_process(Namespace::User.flag(), None)? {
+        Cloned::Child => {
+            drop(theirs);
+            // Stays until the parent has a handle of the namespace and closes its end.
+            let _ = crate::spawn::read(ours.as_fd(), &mut [0]);
+            crate::spawn::exit_now(0)
+        }
+        Cloned::Parent { pid, pidfd } => {
+            drop(ours);
+            let folder = format!("/proc/{pid}");
+            let made = std::fs::write(format!("{folder}/uid_map"), uids)
+                .and_then(|()| std::fs::write(format!("{folder}/gid_map"), gids))
+                .and_then(|()| std::fs::File::open(format!("{folder}/ns/user")));
+            drop(theirs);
+            let _ = crate::pidfd::wait(pidfd.as_fd());
+            made.map(OwnedFd::from)
+        }
+    }
+}
+
 /// Which side of [`clone_process`] this is.
 pub enum Cloned {
     /// The caller: the child's pid as the caller's pid namespace has it, and a handle that can
@@ -132,7 +171,8 @@ pub fn clone_process(flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<C
     let mut args = CloneArgs {
         flags: flags | libc::CLONE_PIDFD as u64,
         pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        // A sibling's is its parent's own.
+        exit_signal: if flags & SIBLING == 0 { libc::SIGCHLD as u64 } else { 0 },
         ..CloneArgs::default()
     };
     if let Some(cgroup) = cgroup {

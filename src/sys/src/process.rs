@@ -20,8 +20,9 @@ pub fn spawn_with_clear_signals(
     command: &mut std::process::Command,
 ) -> std::io::Result<std::process::Child> {
     use std::os::unix::process::CommandExt;
+    let ignored = crate::spawn::ignored_signals()?;
     // SAFETY: what runs between fork and exec is async-signal-safe.
-    unsafe { command.pre_exec(crate::spawn::reset_signals) };
+    unsafe { command.pre_exec(move || crate::spawn::reset_signals(ignored)) };
     command.spawn()
 }
 

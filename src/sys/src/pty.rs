@@ -87,10 +87,30 @@ impl Raw {
         let mut raw = before;
         // SAFETY: a structure that tcgetattr has filled.
         unsafe { libc::cfmakeraw(&raw mut raw) };
-        // SAFETY: `raw` is readable for the length of the call.
-        check(unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSADRAIN, &raw const raw) })?;
+        Raw::change(terminal, before, &raw)
+    }
+
+    fn change(terminal: OwnedFd, before: libc::termios, after: &libc::termios) -> io::Result<Raw> {
+        let after = std::ptr::from_ref(after);
+        // SAFETY: `after` is readable for the length of the call.
+        check(unsafe { libc::tcsetattr(terminal.as_raw_fd(), libc::TCSADRAIN, after) })?;
         Ok(Raw { terminal, before })
     }
+}
+
+/// Shows nothing of what is typed, until what comes back is dropped.
+///
+/// # Errors
+/// It is no terminal.
+pub fn without_echo(terminal: BorrowedFd<'_>) -> io::Result<Raw> {
+    let terminal = terminal.try_clone_to_owned()?;
+    // SAFETY: the structure is plain data, for which zero bytes are a value.
+    let mut before: libc::termios = unsafe { std::mem::zeroed() };
+    // SAFETY: `before` is writable for the length of the call.
+    check(unsafe { libc::tcgetattr(terminal.as_raw_fd(), &raw mut before) })?;
+    let mut quiet = before;
+    quiet.c_lflag &= !libc::ECHO;
+    Raw::change(terminal, before, &quiet)
 }
 
 impl Drop for Raw {

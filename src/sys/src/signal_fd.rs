@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-pub use libc::{SIGINT, SIGTERM};
+pub use libc::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::check;
 
@@ -53,6 +53,19 @@ impl SignalFd {
 impl AsFd for SignalFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Whether the process was started with this signal ignored, as nohup(1) does with SIGHUP.
+///
+/// # Errors
+/// There is no such signal.
+pub fn is_ignored(signal: i32) -> io::Result<bool> {
+    // SAFETY: the structure is plain data, writable for the length of the call.
+    unsafe {
+        let mut old = std::mem::zeroed::<libc::sigaction>();
+        check(libc::sigaction(signal, std::ptr::null(), &raw mut old))?;
+        Ok(old.sa_sigaction == libc::SIG_IGN)
     }
 }
 

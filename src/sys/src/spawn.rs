@@ -3,7 +3,7 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 
 use crate::check;
 
@@ -132,18 +132,44 @@ pub fn close_on_exec_from(first: u32) -> io::Result<()> {
     done(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 4) })
 }
 
-/// Gives every signal its default disposition and opens the mask: Rust's runtime ignores SIGPIPE,
-/// and a caller may have blocked anything.
+/// Closes the descriptors from `first` to `last`, whoever owns them: for a child that has nothing
+/// left to drop.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    done(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })
+}
+
+/// A descriptor that stays open until the process executes another program, which closes it: every
+/// close is a system call that the kernel makes anyway.
+pub fn until_exec(file: OwnedFd) -> BorrowedFd<'static> {
+    // SAFETY: the owner is given up, so the descriptor stays open for the rest of the process.
+    unsafe { BorrowedFd::borrow_raw(file.into_raw_fd()) }
+}
+
+/// The signals that the calling process ignores, one bit each, the lowest for signal 1. A program
+/// inherits them; handlers it does not.
+///
+/// # Errors
+/// procfs is not there.
+pub fn ignored_signals() -> io::Result<u64> {
+    let status = crate::at::read_file(std::path::Path::new("/proc/self/status"))?;
+    let field = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let set = field.and_then(|field| u64::from_str_radix(field.trim(), 16).ok());
+    set.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))
+}
+
+/// Gives the `ignored` signals their default disposition and opens the mask: Rust's runtime ignores
+/// SIGPIPE, and a caller may have blocked anything.
 ///
 /// # Errors
 /// None that the kernel documents.
-pub fn reset_signals() -> io::Result<()> {
-    for signal in 1..=64 {
-        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
-            // glibc keeps 32 and 33 for itself and refuses them; their default is in force.
-            // SAFETY: the disposition is the kernel's own.
-            unsafe { libc::signal(signal, libc::SIG_DFL) };
-        }
+pub fn reset_signals(ignored: u64) -> io::Result<()> {
+    for signal in (1..=64).filter(|signal| ignored >> (signal - 1) & 1 == 1) {
+        // SAFETY: the disposition is the kernel's own.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
     // SAFETY: a set made by sigemptyset, read only; the old mask is not asked for.
     unsafe {
@@ -151,6 +177,15 @@ pub fn reset_signals() -> io::Result<()> {
         libc::sigemptyset(&raw mut none);
         check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut())).map(drop)
     }
+}
+
+/// Runs the calling process on the processors of `set` alone, one bit each.
+///
+/// # Errors
+/// `EINVAL` when none of them is there.
+pub fn set_affinity(set: &[u64]) -> io::Result<()> {
+    // SAFETY: the set is readable for its length; 0 is the calling thread.
+    done(unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(set), set.as_ptr()) })
 }
 
 /// The soft and hard limit of a resource (`RLIMIT_*`) of the calling process.

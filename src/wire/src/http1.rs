@@ -14,7 +14,7 @@ mod grammar;
 mod head;
 
 pub use chunked::{ChunkDecoder, ChunkStep, chunk_head};
-pub use grammar::{authority, is_token, list_items};
+pub use grammar::{authority, is_field_value, is_target, is_token, list_items};
 pub use head::{
     Field, FieldName, Fields, HeadParser, Limits, Progress, RequestHead, ResponseHead, Target,
     Version,

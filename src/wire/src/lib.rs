@@ -4,7 +4,9 @@
 pub mod checksum;
 pub mod decimal;
 pub mod dns;
+pub mod hpack;
 pub mod http1;
+pub mod http2;
 pub mod link;
 pub mod pcap;
 pub mod pcapng;

@@ -59,7 +59,7 @@ fn lines_from_a_pipe_are_answered_as_by_redis_cli() {
         same(&program, &links, &["-p", &port, form], lines.as_bytes());
     }
     same(&program, &links, &["-p", "1"], b"ping\nping\n");
-    same(&program, &links, &["-p", &port, "--no-raw"], b"debug sleep 0.6\nping");
+    same(&program, &links, &["-p", &port, "--no-raw"], b"debug sleep 0.5955\nping");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use box_kit::{Exit, Invocation, Name, cli::Parsed};
 use clap::{Arg, ArgAction, Command, builder::PathBufValueParser};
 
+use super::convert::Dialect;
 use super::{Fix, Stop, Task};
 use crate::client::leading_integer;
 
@@ -46,6 +47,32 @@ pub fn command() -> Command {
                 )
                 .arg(file("The append-only file or the manifest")),
         )
+        .subcommand(
+            Command::new("convert")
+                .about("Write a snapshot for another server")
+                .arg(
+                    Arg::new("dialect")
+                        .long("dialect")
+                        .value_name("DIALECT")
+                        .required(true)
+                        .value_parser(["redis7", "redis8", "valkey9"])
+                        .help("Who is to load it"),
+                )
+                .arg(
+                    Arg::new("lossy")
+                        .long("lossy")
+                        .action(ArgAction::SetTrue)
+                        .help("Write it even if something cannot be kept"),
+                )
+                .arg(file("The snapshot"))
+                .arg(
+                    Arg::new("to")
+                        .required(true)
+                        .value_name("TO")
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("The snapshot that is written"),
+                ),
+        )
 }
 
 /// What is asked for; `None` where it has been answered.
@@ -64,6 +91,9 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Task>, Stop> {
                 if what == "rdb" {
                     return Ok(Some(Task::Rdb(path)));
                 }
+                if what == "convert" {
+                    return Ok(Some(conversion(matches, path)));
+                }
                 let fix = match matches.get_one::<i64>("timestamp") {
                     Some(timestamp) => Fix::Timestamp(*timestamp),
                     None if matches.get_flag("fix") => Fix::Tail,
@@ -73,6 +103,16 @@ pub fn parse(invocation: &Invocation) -> Result<Option<Task>, Stop> {
             }
         },
     }
+}
+
+fn conversion(matches: &clap::ArgMatches, from: PathBuf) -> Task {
+    let to = matches.get_one::<PathBuf>("to").cloned().unwrap_or_default();
+    let dialect = match matches.get_one::<String>("dialect").map(String::as_str) {
+        Some("redis8") => Dialect::Redis8,
+        Some("valkey9") => Dialect::Valkey9,
+        _ => Dialect::Redis7,
+    };
+    Task::Convert(from, to, dialect, matches.get_flag("lossy"))
 }
 
 fn imitated_rdb(name: &str, args: &[OsString]) -> Result<Option<Task>, Stop> {

@@ -3,10 +3,11 @@
 //! A snapshot is read by the same reader that the server loads it with (`box_wire::rdb`). An
 //! append-only file is read as a stream; what can be kept of a broken one ends with the last
 //! command, or the last transaction, that is whole. Only its tail is ever cut, and only after a
-//! question.
+//! question. [`convert`] writes a snapshot for another incumbent.
 
 mod aof;
 pub mod cli;
+mod convert;
 mod rdb;
 
 use std::io::{self, Write};
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 use box_kit::{Exit, Failure, Invocation, Name, Outcome};
 
 use crate::client::Stop;
+use convert::Dialect;
 
 /// What is to be checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum Task {
     Rdb(PathBuf),
     /// An append-only file or a manifest.
     Aof(PathBuf, Fix),
+    /// A snapshot that is to be written in another dialect, if need be with a loss.
+    Convert(PathBuf, PathBuf, Dialect, bool),
 }
 
 /// What is to be done about an append-only file.
@@ -49,6 +53,9 @@ pub fn run(invocation: &Invocation) -> Outcome {
     let mut out = io::stdout().lock();
     let ended = match &task {
         Task::Rdb(path) => rdb::check_file(&mut out, path),
+        Task::Convert(from, to, dialect, lossy) => {
+            convert::convert(&mut out, from, to, *dialect, *lossy)
+        }
         Task::Aof(path, fix) => aof::check(&mut out, path, *fix),
     };
     out.flush().map_err(Failure::os("standard output"))?;

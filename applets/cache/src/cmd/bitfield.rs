@@ -56,21 +56,23 @@ fn run(ctx: &mut Ctx<'_>, args: Args<'_>, read_only: bool) -> Done {
     let last = ops.iter().filter(|(_, op)| !matches!(op, Op::Get));
     let bytes = last.map(|(field, _)| (field.offset + field.bits as usize).div_ceil(8)).max();
     let out = &mut ctx.out;
-    let mut changes = 0;
+    let mut changed = false;
     edit(&mut ctx.db, key, |text| {
         if text.len() < bytes.unwrap_or(0) {
             text.resize(bytes.unwrap_or(0), 0);
+            changed = true;
         }
         out.array(ops.len());
         for (field, op) in &ops {
+            let old = field.read(text);
             match field.apply(text, *op) {
                 Some(value) => out.int(value),
                 None => out.nil(),
             }
-            changes += usize::from(!matches!(op, Op::Get));
+            changed |= field.read(text) != old;
         }
     })?;
-    if changes > 0 {
+    if changed {
         ctx.db.changed(event::STRING, "setbit", key);
     }
     Ok(())

@@ -20,15 +20,18 @@ pub fn setbit(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let offset = bit_offset(ctx, args.at(2))?;
     let on = parse::int_in(args.at(3), 0, 1, "ERR bit is not an integer or out of range")? == 1;
     let (byte, mask) = (offset / 8, 0x80u8 >> (offset % 8));
-    let old = edit(&mut ctx.db, key, |text| {
-        if text.len() <= byte {
+    let (old, changed) = edit(&mut ctx.db, key, |text| {
+        let grows = text.len() <= byte;
+        if grows {
             text.resize(byte + 1, 0);
         }
         let old = text[byte] & mask != 0;
         text[byte] = if on { text[byte] | mask } else { text[byte] & !mask };
-        old
+        (old, grows || old != on)
     })?;
-    ctx.db.changed(event::STRING, "setbit", key);
+    if changed {
+        ctx.db.changed(event::STRING, "setbit", key);
+    }
     ctx.out.flag(old);
     Ok(())
 }

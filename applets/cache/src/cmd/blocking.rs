@@ -41,6 +41,8 @@ fn attempt(db: &mut Db<'_>, out: &mut Out, key: &[u8], want: &Want) -> Result<bo
             db.log_instead(&[if *max { &b"ZPOPMAX"[..] } else { b"ZPOPMIN" }, key]);
         }
         Want::ZPopMany(max, count) => return zset::pop_from(db, out, key, *max, *count),
+        Want::Acks(..) => return Ok(false),
+        Want::Read(read) => return Ok(super::stream_read::serve(db, out, key, read)),
     }
     Ok(true)
 }
@@ -59,6 +61,12 @@ fn wait_or_take(ctx: &mut Ctx<'_>, keys: Vec<Vec<u8>>, want: Want, timeout_ms: i
         }
         return Ok(());
     }
+    wait(ctx, keys, want, timeout_ms);
+    Ok(())
+}
+
+/// Puts the client into the queues of its keys.
+pub fn wait(ctx: &mut Ctx<'_>, keys: Vec<Vec<u8>>, want: Want, timeout_ms: i64) {
     let until = (timeout_ms > 0).then(|| ctx.db.now.saturating_add(timeout_ms));
     let client = (ctx.session.id(), ctx.session.worker, ctx.session.resp3);
     let waiter = Arc::new(Waiter::new(client, ctx.db.id, keys, want, until));
@@ -67,7 +75,6 @@ fn wait_or_take(ctx: &mut Ctx<'_>, keys: Vec<Vec<u8>>, want: Want, timeout_ms: i
         queue.push_back(waiter.clone());
     }
     ctx.session.blocked = Some(waiter);
-    Ok(())
 }
 
 fn keys_and_timeout(args: Args<'_>) -> Result<(Vec<Vec<u8>>, i64), Error> {
@@ -157,11 +164,7 @@ pub fn serve(server: &'static Server, worker: usize, now: i64, mut ready: Vec<(u
 
 fn next_waiter(server: &Server, db: u32, key: &[u8], skip: usize) -> Option<Arc<Waiter>> {
     let shard = server.keyspace.shard(Place::of(key).shard);
-    let queue = shard.waiting.get(&(db, key.to_vec()))?;
-    // Without the key there is nothing for anybody.
-    let place = Place::of(key);
-    shard.dbs[db as usize].find(place.hash, key)?;
-    queue.get(skip).cloned()
+    shard.waiting.get(&(db, key.to_vec()))?.get(skip).cloned()
 }
 
 /// Executes what a waiter wants in its place. The keys that this made, or `None` if there was
@@ -190,9 +193,9 @@ fn serve_one(
     waiter.finish();
     leave(&mut db, waiter);
     let made = std::mem::take(&mut db.effects.ready);
-    let events = std::mem::take(&mut db.effects.events);
+    let news = std::mem::take(&mut db.effects.news);
     drop(db);
-    server.publish_events(events);
+    server.tell(news, 0, None);
     server.post(waiter.worker, Message::Served(waiter.client, out.bytes));
     Some(made)
 }

@@ -1,12 +1,11 @@
 //! CLIENT: telling about and controlling connections.
 
-use std::sync::atomic::Ordering;
-
 use box_wire::resp::Args;
 
 use super::connection::{check_name, set_name};
 use super::{Ctx, Done, Error, SYNTAX, is, parse};
 use crate::server::clients::{ClientInfo, flag};
+use crate::server::hot::pause;
 use crate::server::mailbox::Message;
 use crate::server::session::Replies;
 
@@ -166,15 +165,15 @@ pub fn pause(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     if ms < 0 {
         return Err(Error::fixed("ERR timeout is negative"));
     }
-    ctx.server.hot.pause_writes_only.store(writes_only, Ordering::Relaxed);
-    ctx.server.hot.paused_until.store(ctx.db.now.saturating_add(ms), Ordering::Release);
+    let what = if writes_only { pause::WRITES } else { pause::ALL };
+    ctx.server.hot.pause_clients(what, ctx.db.now.saturating_add(ms));
     ctx.out.ok();
     Ok(())
 }
 
 /// `CLIENT UNPAUSE`
 pub fn unpause(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
-    ctx.server.hot.paused_until.store(0, Ordering::Release);
+    ctx.server.hot.end_pause(None);
     ctx.server.post_all(|| Message::Resume);
     ctx.out.ok();
     Ok(())
@@ -214,7 +213,8 @@ pub fn unblock(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
-fn on_off(word: &[u8]) -> Result<bool, Error> {
+/// `ON` or `OFF`.
+pub fn on_off(word: &[u8]) -> Result<bool, Error> {
     match () {
         () if is(word, "on") => Ok(true),
         () if is(word, "off") => Ok(false),
@@ -229,39 +229,11 @@ pub fn no_evict(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
-/// `CLIENT TRACKING ON|OFF`: keys are not tracked, so that only OFF can be granted.
-pub fn tracking(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    if on_off(args.at(2))? {
-        return Err(Error::fixed("ERR client-side caching is not available in this server"));
-    }
+/// `CLIENT NO-TOUCH ON|OFF`
+pub fn no_touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
+    ctx.session.no_touch = on_off(args.at(2))?;
+    ctx.session.info.set_flag(flag::NO_TOUCH, ctx.session.no_touch);
     ctx.out.ok();
-    Ok(())
-}
-
-/// `CLIENT CACHING YES|NO`
-pub fn caching(_: &mut Ctx<'_>, _: Args<'_>) -> Done {
-    Err(Error::fixed(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or \
-         OPTOUT mode enabled",
-    ))
-}
-
-/// `CLIENT GETREDIR`
-pub fn getredir(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
-    ctx.out.int(-1);
-    Ok(())
-}
-
-/// `CLIENT TRACKINGINFO`
-pub fn trackinginfo(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
-    ctx.out.map(3);
-    ctx.out.bulk(b"flags");
-    ctx.out.set(1);
-    ctx.out.bulk(b"off");
-    ctx.out.bulk(b"redirect");
-    ctx.out.int(-1);
-    ctx.out.bulk(b"prefixes");
-    ctx.out.array(0);
     Ok(())
 }
 

@@ -58,6 +58,9 @@ fn describe(out: &mut Out, command: &Command, name: &str) {
     command.tips.iter().for_each(|tip| out.bulk(tip.as_bytes()));
     out.set(command.specs.len());
     command.specs.iter().for_each(|spec| describe_spec(out, spec));
+    if command.subs.is_empty() {
+        return out.set(0);
+    }
     out.array(command.subs.len());
     for sub in command.subs {
         describe(out, sub, &format!("{name}|{}", sub.name));
@@ -79,6 +82,15 @@ fn describe_spec(out: &mut Out, spec: &KeySpec) {
         Begin::Index(index) => {
             out.bulk(b"index");
             numbers(out, &[("index", index)]);
+        }
+        Begin::Keyword(word, from) => {
+            out.bulk(b"keyword");
+            out.bulk(b"spec");
+            out.map(2);
+            out.bulk(b"keyword");
+            out.bulk(word.as_bytes());
+            out.bulk(b"startfrom");
+            out.int(i64::from(from));
         }
         Begin::Unknown => unknown(out),
     }

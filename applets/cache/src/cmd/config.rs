@@ -34,7 +34,8 @@ pub fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         let value = String::from_utf8_lossy(args.at(at + 1)).into_owned();
         pairs.push((name, value));
     }
-    ctx.server.change_config(&pairs).map_err(Error::made)?;
+    let trusted = super::debug::is_allowed(ctx, "enable-protected-configs");
+    ctx.server.change_config(&pairs, trusted).map_err(Error::made)?;
     ctx.out.ok();
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use box_wire::resp::Args;
 
-use super::{Ctx, Done, Error, SYNTAX, is, parse, pubsub, transaction};
+use super::{Ctx, Done, Error, SYNTAX, acl, is, parse, pubsub, tracking, transaction};
 use crate::server::clients::flag;
 use crate::server::session::Replies;
 
@@ -56,34 +56,19 @@ pub fn select(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
-fn check_password(ctx: &mut Ctx<'_>, user: &[u8], password: &[u8]) -> Done {
-    let required = ctx.config.requirepass.as_bytes();
-    if user == b"default" && (required.is_empty() || constant_time_equal(required, password)) {
-        ctx.session.authenticated = true;
-        return Ok(());
-    }
-    Err(Error::fixed("WRONGPASS invalid username-password pair or user is disabled."))
-}
-
-/// Takes as long whether the first byte differs or the last.
-fn constant_time_equal(a: &[u8], b: &[u8]) -> bool {
-    let differ = a.iter().zip(b).fold(0, |sum, (x, y)| sum | (x ^ y));
-    a.len() == b.len() && differ == 0
-}
-
 /// `AUTH [username] password`
 pub fn auth(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     match args.len() {
         2 => {
-            if ctx.config.requirepass.is_empty() {
+            if ctx.server.acl.default_user().rules().no_password {
                 return Err(Error::fixed(
                     "ERR AUTH <password> called without any password configured for the default \
                      user. Are you sure your configuration is correct?",
                 ));
             }
-            check_password(ctx, b"default", args.at(1))?;
+            acl::authenticate(ctx, b"default", args.at(1))?;
         }
-        3 => check_password(ctx, args.at(1), args.at(2))?,
+        3 => acl::authenticate(ctx, args.at(1), args.at(2))?,
         _ => return Err(SYNTAX),
     }
     ctx.out.ok();
@@ -125,7 +110,7 @@ pub fn hello(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         }
     }
     if let Some((user, password)) = credentials {
-        check_password(ctx, user, password)?;
+        acl::authenticate(ctx, user, password)?;
     }
     if !ctx.session.authenticated {
         return Err(Error::fixed(
@@ -168,7 +153,7 @@ fn describe(ctx: &mut Ctx<'_>) {
     ctx.out.bulk(b"mode");
     ctx.out.bulk(b"standalone");
     ctx.out.bulk(b"role");
-    ctx.out.bulk(b"master");
+    ctx.out.bulk(if ctx.server.repl.is_replica() { b"replica" } else { b"master" });
     ctx.out.bulk(b"modules");
     ctx.out.array(0);
 }
@@ -192,6 +177,7 @@ pub fn reset(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     transaction::end(ctx.session);
     transaction::unwatch_all(ctx.server, ctx.session);
     pubsub::stop_all(ctx.server, ctx.session);
+    tracking::stop(ctx.server, ctx.session);
     if std::mem::take(&mut ctx.session.monitor) {
         ctx.server.stop_monitor(ctx.session.id());
     }
@@ -200,9 +186,11 @@ pub fn reset(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     ctx.session.db = 0;
     ctx.session.info.db.store(0, Ordering::Relaxed);
     ctx.session.replies = Replies::On;
-    ctx.session.authenticated = ctx.config.requirepass.is_empty();
+    let user = ctx.server.acl.default_user();
+    acl::become_user(ctx.session, &user);
+    ctx.session.authenticated = ctx.server.acl.is_open();
     ctx.session.no_touch = false;
-    ctx.session.info.set_flag(flag::NO_EVICT, false);
+    ctx.session.info.set_flag(flag::NO_EVICT | flag::NO_TOUCH, false);
     ctx.out.status("RESET");
     Ok(())
 }

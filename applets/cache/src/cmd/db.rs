@@ -3,6 +3,8 @@
 //! Reads and writes go through here, so that each of the things that must happen beside a change
 //! has one place: expiry on access, the LRU clock, WATCH, waiting clients, events, the log.
 
+use std::sync::atomic::Ordering;
+
 use box_wire::decimal::{parse_i64, push_i64};
 use box_wire::resp::push_request;
 
@@ -11,7 +13,7 @@ use crate::server::Server;
 use crate::server::stats::Stats;
 use crate::store::entry::{Entry, NewValue, Value};
 use crate::store::shard::{Place, Shard, View};
-use crate::types::{Hash, Limits, List, Object, Set, Zset};
+use crate::types::{Hash, Limits, List, Object, Set, Stream, Zset};
 
 /// Classes of keyspace events (`notify-keyspace-events`).
 pub mod event {
@@ -42,8 +44,30 @@ pub struct Effects {
     pub not_verbatim: bool,
     /// Keys that a client may be waiting for.
     pub ready: Vec<(u32, Vec<u8>)>,
-    /// Events to be published: database, name of the event, key.
+    /// What others are told once the shards are free.
+    pub news: News,
+}
+
+/// What others are told of a command.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Events to be published: database, class, name of the event, key.
     pub events: Vec<(u32, u32, &'static str, Vec<u8>)>,
+    /// Keys that have changed, if anybody tracks keys.
+    pub changed: Vec<Vec<u8>>,
+    /// Whether all keys have changed.
+    pub flushed: bool,
+}
+
+/// What happens to a key whose time has come when somebody looks at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It is removed.
+    Removed,
+    /// It is as if it were not there; a replica waits for its master to remove it.
+    Hidden,
+    /// It is there: what a master does to it happened before.
+    Ignored,
 }
 
 /// A string's value.
@@ -88,24 +112,20 @@ pub struct Db<'a> {
     pub stats: &'static Stats,
     /// Whether reading a key does not renew its clock.
     pub no_touch: bool,
-    /// Whether expired keys are removed (not on a replica, nor while the log is being loaded).
-    pub expires: bool,
-    /// The key looked up last, by address, with its place.
-    pub last: Option<(*const u8, usize, Place)>,
+    /// What happens to keys whose time has come.
+    pub expiry: Expiry,
+    /// The one key that the request declares, by its address in the request, with its place. Other
+    /// keys must not be remembered so: their bytes may be gone, and others at their address.
+    pub declared: Option<(*const u8, usize, Place)>,
 }
 
 impl Db<'_> {
     #[inline]
-    fn place(&mut self, key: &[u8]) -> Place {
-        if let Some((at, len, place)) = self.last
-            && at == key.as_ptr()
-            && len == key.len()
-        {
-            return place;
+    fn place(&self, key: &[u8]) -> Place {
+        match self.declared {
+            Some((at, len, place)) if at == key.as_ptr() && len == key.len() => place,
+            _ => Place::of(key),
         }
-        let place = Place::of(key);
-        self.last = Some((key.as_ptr(), key.len(), place));
-        place
     }
 
     /// The shard of `key`.
@@ -123,7 +143,10 @@ impl Db<'_> {
         if table.marked() > 0 {
             let expiry = table.find(place.hash, key).and_then(Entry::expiry);
             if expiry.is_some_and(|at| at <= self.now) {
-                if self.expires {
+                if self.expiry == Expiry::Ignored {
+                    return self.view.shard(place.shard).dbs[id].find_mut(place.hash, key);
+                }
+                if self.expiry == Expiry::Removed {
                     self.expire(key);
                 }
                 return None;
@@ -150,6 +173,18 @@ impl Db<'_> {
             use_now(entry, clock, lfu);
         }
         Some(entry)
+    }
+
+    /// The entry of `key`, for telling about it: counts a hit or a miss, its clock stays.
+    pub fn glance(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        let stats = self.stats;
+        if self.peek(key).is_none() {
+            stats.misses.add(1);
+            self.event(event::KEY_MISS, "keymiss", key);
+            return None;
+        }
+        stats.hits.add(1);
+        self.peek(key)
     }
 
     /// The entry of `key`, for changing it.
@@ -190,6 +225,7 @@ impl Db<'_> {
         let table = &mut self.view.shard(place.shard).dbs[id];
         match table.find_mut(place.hash, key) {
             Some(entry) => {
+                let was_stream = matches!(entry.value(), Value::Object(Object::Stream(_)));
                 let had = entry.expiry().is_some();
                 let heavy = entry.object_mut().is_some_and(|object| object.effort() > 64);
                 if heavy {
@@ -205,6 +241,9 @@ impl Db<'_> {
                 }
                 if had != expiry.is_some() {
                     self.view.shard(place.shard).dbs[id].mark(place.hash, key, !had);
+                }
+                if was_stream {
+                    self.signal(key);
                 }
             }
             None => {
@@ -232,6 +271,12 @@ impl Db<'_> {
     /// What comes with a new key.
     fn added(&mut self, key: &[u8]) {
         self.event(event::NEW, "new", key);
+        self.signal(key);
+    }
+
+    /// Looks for clients that wait for `key` once the command has ended.
+    #[inline]
+    pub fn signal(&mut self, key: &[u8]) {
         let id = self.id;
         let waiting = &self.shard_of(key).waiting;
         if !waiting.is_empty() && waiting.contains_key(&(id, key.to_vec())) {
@@ -248,6 +293,8 @@ impl Db<'_> {
     pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let place = self.place(key);
         let id = self.id as usize;
+        // Who waits for entries of a group must learn that the stream has gone.
+        self.signal(key);
         self.view.shard(place.shard).dbs[id].remove(place.hash, key)
     }
 
@@ -271,29 +318,37 @@ impl Db<'_> {
             return;
         }
         self.stats.expired.add(1);
-        let id = self.id;
-        self.shard_of(key).touch(id, key);
+        self.touch(key);
         self.event(event::EXPIRED, "expired", key);
         let mut request = Vec::new();
         push_request(&mut request, [&b"DEL"[..], key].into_iter());
         // In front of what the command itself logs.
-        self.server.log.append(self.id, &request);
+        self.server.propagate(self.id, &request);
     }
 
     /// Tells that `key` has been changed: WATCH, the count of changes, an event.
     #[inline]
     pub fn changed(&mut self, class: u32, event: &'static str, key: &[u8]) {
         self.effects.dirty += 1;
+        self.touch(key);
+        self.event(class, event, key);
+    }
+
+    /// Tells those who watch or track `key` that it has been changed.
+    #[inline]
+    pub fn touch(&mut self, key: &[u8]) {
         let id = self.id;
         self.shard_of(key).touch(id, key);
-        self.event(class, event, key);
+        if self.server.hot.tracking.load(Ordering::Relaxed) > 0 {
+            self.effects.news.changed.push(key.to_vec());
+        }
     }
 
     /// Publishes an event about `key`, if anybody asked for its class.
     #[inline]
     pub fn event(&mut self, class: u32, event: &'static str, key: &[u8]) {
         if self.server.hot.events() & class != 0 {
-            self.effects.events.push((self.id, class, event, key.to_vec()));
+            self.effects.news.events.push((self.id, class, event, key.to_vec()));
         }
     }
 
@@ -408,3 +463,4 @@ container!(list, list_mut, list_or_new, List, List);
 container!(set, set_mut, set_or_new, Set, Set);
 container!(hash, hash_mut, hash_or_new, Hash, Hash);
 container!(zset, zset_mut, zset_or_new, Zset, Zset);
+container!(stream, stream_mut, stream_or_new, Stream, Box<Stream>);

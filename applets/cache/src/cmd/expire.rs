@@ -2,7 +2,7 @@
 
 use box_wire::resp::Args;
 
-use super::db::event;
+use super::db::{Expiry, event};
 use super::{Ctx, Done, Error, is, parse};
 
 #[derive(Clone, Copy, Default)]
@@ -61,7 +61,7 @@ fn set(ctx: &mut Ctx<'_>, args: Args<'_>, seconds: bool, base: i64, name: &str) 
         ctx.out.int(0);
         return Ok(());
     }
-    if at <= ctx.db.now && ctx.db.expires {
+    if at <= ctx.db.now && ctx.db.expiry == Expiry::Removed {
         ctx.db.remove(key);
         ctx.db.changed(event::GENERIC, "del", key);
         ctx.db.log_instead(&[b"DEL", key]);
@@ -99,7 +99,7 @@ pub fn pexpireat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 fn tell(ctx: &mut Ctx<'_>, args: Args<'_>, seconds: bool, absolute: bool) -> Done {
     let now = ctx.db.now;
     // TTL does not count as a use of the key.
-    let value = match ctx.db.peek(args.at(1)).map(|entry| entry.expiry()) {
+    let value = match ctx.db.glance(args.at(1)).map(|entry| entry.expiry()) {
         None => -2,
         Some(None) => -1,
         Some(Some(at)) => {

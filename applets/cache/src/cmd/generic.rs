@@ -3,7 +3,7 @@
 use box_wire::resp::Args;
 
 use super::db::{Db, event};
-use super::{Ctx, Done, Error, NO_KEY, SYNTAX, is, parse};
+use super::{Ctx, Done, Error, NO_KEY, SYNTAX, is};
 use crate::glob;
 use crate::store::entry::{Entry, NewValue, Value};
 use crate::store::rng;
@@ -26,14 +26,16 @@ pub fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
 
 /// `EXISTS key [key ...]`
 pub fn exists(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    let count = args.from(1).iter().filter(|key| ctx.db.read(key).is_some()).count();
+    let count = args.from(1).iter().filter(|key| ctx.db.glance(key).is_some()).count();
     ctx.out.count(count);
     Ok(())
 }
 
 /// `TOUCH key [key ...]`
 pub fn touch(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    exists(ctx, args)
+    let count = args.from(1).iter().filter(|key| ctx.db.read(key).is_some()).count();
+    ctx.out.count(count);
+    Ok(())
 }
 
 fn type_name(entry: &Entry) -> &'static str {
@@ -45,7 +47,7 @@ fn type_name(entry: &Entry) -> &'static str {
 
 /// `TYPE key`
 pub fn type_(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    let name = ctx.db.peek(args.at(1)).map_or("none", |entry| type_name(entry));
+    let name = ctx.db.glance(args.at(1)).map_or("none", |entry| type_name(entry));
     ctx.out.status(name);
     Ok(())
 }
@@ -132,9 +134,11 @@ pub fn move_(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
         return Ok(());
     }
     let Some(entry) = ctx.db.take(key) else { return Ok(()) };
-    ctx.db.changed(event::GENERIC, "move_from", key);
     ctx.db.id = to;
     place(&mut ctx.db, key, entry);
+    ctx.db.id = from;
+    ctx.db.changed(event::GENERIC, "move_from", key);
+    ctx.db.id = to;
     ctx.db.changed(event::GENERIC, "move_to", key);
     ctx.db.id = from;
     ctx.out.int(1);
@@ -262,13 +266,5 @@ pub fn dbsize(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     let mut keys = 0;
     ctx.db.each_shard(|shard| keys += shard.dbs[id].len());
     ctx.out.count(keys);
-    Ok(())
-}
-
-/// `WAIT numreplicas timeout`
-pub fn wait(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
-    parse::int(args.at(1))?;
-    parse::int_in(args.at(2), i64::MIN, i64::MAX, "ERR timeout is not an integer or out of range")?;
-    ctx.out.int(0);
     Ok(())
 }

@@ -103,7 +103,7 @@ fn clients(ctx: &mut Ctx<'_>, text: &mut String) {
         "client_recent_max_input_buffer": query,
         "client_recent_max_output_buffer": reply,
         "blocked_clients": ctx.server.clients.blocked.load(Ordering::Relaxed),
-        "tracking_clients": 0,
+        "tracking_clients": ctx.server.tracking.totals()[3],
         "clients_in_timeout_table": 0,
     );
 }
@@ -119,6 +119,10 @@ fn memory(ctx: &mut Ctx<'_>, text: &mut String) {
         .and_then(|info| info.lines().next()?.split_whitespace().nth(1)?.parse::<u64>().ok());
     let total = total.unwrap_or(0) * 1024;
     let ratio = resident as f64 / used.max(1) as f64;
+    let scripts = &ctx.server.scripts;
+    let count = |field: &std::sync::atomic::AtomicUsize| field.load(Ordering::Relaxed) as u64;
+    let (lua, eval_bytes) = (count(&scripts.memory), count(&scripts.cached_bytes));
+    let function_bytes = count(&scripts.library_bytes);
     lines!(text,
         "used_memory": used,
         "used_memory_human": human_bytes(used),
@@ -136,19 +140,19 @@ fn memory(ctx: &mut Ctx<'_>, text: &mut String) {
         "allocator_resident": resident,
         "total_system_memory": total,
         "total_system_memory_human": human_bytes(total),
-        "used_memory_lua": 0,
-        "used_memory_vm_eval": 0,
-        "used_memory_lua_human": "0B",
-        "used_memory_scripts_eval": 0,
-        "number_of_cached_scripts": 0,
-        "number_of_functions": 0,
-        "number_of_libraries": 0,
+        "used_memory_lua": lua,
+        "used_memory_vm_eval": lua,
+        "used_memory_lua_human": human_bytes(lua),
+        "used_memory_scripts_eval": eval_bytes,
+        "number_of_cached_scripts": count(&scripts.cached),
+        "number_of_functions": count(&scripts.functions),
+        "number_of_libraries": count(&scripts.libraries),
         "used_memory_vm_functions": 0,
-        "used_memory_vm_total": 0,
-        "used_memory_vm_total_human": "0B",
-        "used_memory_functions": 0,
-        "used_memory_scripts": 0,
-        "used_memory_scripts_human": "0B",
+        "used_memory_vm_total": lua,
+        "used_memory_vm_total_human": human_bytes(lua),
+        "used_memory_functions": function_bytes,
+        "used_memory_scripts": eval_bytes + function_bytes,
+        "used_memory_scripts_human": human_bytes(eval_bytes + function_bytes),
         "maxmemory": max,
         "maxmemory_human": human_bytes(max),
         "maxmemory_policy": ctx.config.get("maxmemory-policy"),
@@ -164,7 +168,7 @@ fn memory(ctx: &mut Ctx<'_>, text: &mut String) {
         "mem_replication_backlog": 0,
         "mem_total_replication_buffers": 0,
         "mem_clients_slaves": 0,
-        "mem_clients_normal": ctx.server.clients.len() * 1024,
+        "mem_clients_normal": ctx.server.clients.memory.load(Ordering::Relaxed),
         "mem_cluster_links": 0,
         "mem_aof_buffer": 0,
         "mem_allocator": "mimalloc",
@@ -223,6 +227,7 @@ fn persistence(ctx: &mut Ctx<'_>, text: &mut String) {
 
 fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
     let server = ctx.server;
+    let tracked = server.tracking.totals();
     let rate = |number: usize| server.rates[number].load(Ordering::Relaxed);
     let kb = |number: usize| format!("{:.2}", rate(number) as f64 / 1024.0);
     lines!(text,
@@ -238,15 +243,15 @@ fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
         "instantaneous_input_repl_kbps": "0.00",
         "instantaneous_output_repl_kbps": "0.00",
         "rejected_connections": server.sum(|s| s.rejected.load()),
-        "sync_full": 0,
-        "sync_partial_ok": 0,
-        "sync_partial_err": 0,
+        "sync_full": server.repl.syncs[0].load(Ordering::Relaxed),
+        "sync_partial_ok": server.repl.syncs[1].load(Ordering::Relaxed),
+        "sync_partial_err": server.repl.syncs[2].load(Ordering::Relaxed),
         "expired_keys": server.sum(|s| s.expired.load()),
         "expired_stale_perc": "0.00",
         "expired_time_cap_reached_count": 0,
         "expire_cycle_cpu_milliseconds": 0,
         "evicted_keys": server.sum(|s| s.evicted.load()),
-        "evicted_clients": 0,
+        "evicted_clients": server.clients.evicted.load(Ordering::Relaxed),
         "total_eviction_exceeded_time": 0,
         "current_eviction_exceeded_time": 0,
         "keyspace_hits": server.sum(|s| s.hits.load()),
@@ -264,9 +269,9 @@ fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
         "active_defrag_key_misses": 0,
         "total_active_defrag_time": 0,
         "current_active_defrag_time": 0,
-        "tracking_total_keys": 0,
-        "tracking_total_items": 0,
-        "tracking_total_prefixes": 0,
+        "tracking_total_keys": tracked[0],
+        "tracking_total_items": tracked[1],
+        "tracking_total_prefixes": tracked[2],
         "unexpected_error_replies": 0,
         "total_error_replies": server.sum(|s| s.errors.load()),
         "dump_payload_sanitizations": 0,
@@ -281,18 +286,69 @@ fn stats(ctx: &mut Ctx<'_>, text: &mut String) {
 }
 
 fn replication(ctx: &mut Ctx<'_>, text: &mut String) {
+    let repl = &ctx.server.repl;
+    let now = ctx.db.now;
+    match repl.link.target() {
+        None => {
+            lines!(text, "role": "master");
+        }
+        Some((host, port)) => {
+            let up = repl.link.is_up();
+            let heard = (now - repl.link.heard_ms.load(Ordering::Relaxed)) / 1000;
+            let sync = repl.link.stage.load(Ordering::Relaxed) == crate::repl::link::stage::SYNC;
+            lines!(text,
+                "role": "slave",
+                "master_host": host,
+                "master_port": port,
+                "master_link_status": if up { "up" } else { "down" },
+                "master_last_io_seconds_ago": if up { heard } else { -1 },
+                "master_sync_in_progress": u8::from(sync),
+                "slave_read_repl_offset": repl.offset(),
+                "slave_repl_offset": repl.offset(),
+            );
+            if !up {
+                let down = (now - repl.link.down_ms.load(Ordering::Relaxed)) / 1000;
+                lines!(text, "master_link_down_since_seconds": down);
+            }
+            lines!(text,
+                "slave_priority": ctx.config.get("replica-priority"),
+                "slave_read_only": u8::from(ctx.config.is_on("replica-read-only")),
+                "replica_announced": u8::from(ctx.config.is_on("replica-announced")),
+            );
+        }
+    }
+    let replicas = repl.replicas();
+    lines!(text, "connected_slaves": replicas.len());
+    if ctx.config.min_replicas > 0 {
+        let good = repl.good(now, ctx.config.min_replicas_lag_s);
+        lines!(text, "min_slaves_good_slaves": good);
+    }
+    for (number, replica) in replicas.iter().enumerate() {
+        let online = replica.is(crate::repl::state::ONLINE);
+        let lag = (now - replica.acked_ms.load(Ordering::Relaxed)) / 1000;
+        let _ = write!(
+            text,
+            "slave{number}:ip={},port={},state={},offset={},lag={}\r\n",
+            replica.address(),
+            replica.port.load(Ordering::Relaxed),
+            if online { "online" } else { "wait_bgsave" },
+            replica.acked.load(Ordering::Relaxed),
+            if online { lag } else { 0 },
+        );
+    }
+    let histories = repl.histories();
+    let (size, start, len) = repl.backlog();
+    let second = histories.old_end.map_or(-1, |end| end as i64 + 1);
     lines!(text,
-        "role": "master",
-        "connected_slaves": 0,
         "master_failover_state": "no-failover",
-        "master_replid": ctx.server.run_id,
-        "master_replid2": "0".repeat(40),
-        "master_repl_offset": 0,
-        "second_repl_offset": -1,
-        "repl_backlog_active": 0,
-        "repl_backlog_size": ctx.config.get("repl-backlog-size"),
-        "repl_backlog_first_byte_offset": 0,
-        "repl_backlog_histlen": 0,
+        "master_replid": histories.id,
+        "master_replid2": histories.old,
+        "master_repl_offset": repl.offset(),
+        "second_repl_offset": second,
+        "repl_backlog_active": u8::from(repl.is_active()),
+        "repl_backlog_size": size,
+        "repl_backlog_first_byte_offset": if repl.is_active() { start + 1 } else { 0 },
+        "repl_backlog_histlen": len,
     );
 }
 
@@ -338,16 +394,24 @@ fn errorstats(ctx: &mut Ctx<'_>, text: &mut String) {
 }
 
 fn latencystats(ctx: &mut Ctx<'_>, text: &mut String) {
+    let percents: Vec<f64> = ctx
+        .config
+        .get("latency-tracking-info-percentiles")
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
     for number in 0..table::count() {
-        let calls = ctx.server.sum(|stats| stats.by_command[number].calls.load());
-        if calls > 0 {
-            let ns = ctx.server.sum(|stats| stats.by_command[number].ns.load());
-            let us = ns as f64 / calls as f64 / 1000.0;
+        let times = ctx.server.times_of(number);
+        if times.count() > 0 {
+            let shown: Vec<String> = percents
+                .iter()
+                .map(|percent| {
+                    let us = times.percentile(*percent) as f64 / 1000.0;
+                    format!("p{percent}={us:.3}")
+                })
+                .collect();
             let name = table::full_name(number);
-            let _ = write!(
-                text,
-                "latency_percentiles_usec_{name}:p50={us:.3},p99={us:.3},p99.9={us:.3}\r\n"
-            );
+            let _ = write!(text, "latency_percentiles_usec_{name}:{}\r\n", shown.join(","));
         }
     }
 }

@@ -18,9 +18,21 @@ pub struct KeyAt {
 /// Shows the argument numbers of all keys; whether the request's own counts made sense.
 pub fn each(command: &Command, args: Args<'_>, mut show: impl FnMut(KeyAt)) -> bool {
     for spec in command.specs {
+        if matches!(spec.begin, Begin::Keyword(..)) {
+            continue;
+        }
         if !of_spec(spec, args, &mut show) {
             return false;
         }
+    }
+    if matches!(command.name, "xread" | "xreadgroup") {
+        let flags = super::table::key::RO | super::table::key::ACCESS;
+        let streams = streams_of(args);
+        streams.clone().for_each(|at| show(KeyAt { at, flags }));
+        return !streams.is_empty();
+    }
+    if matches!(command.name, "georadius" | "georadiusbymember") {
+        store_of_georadius(args, &mut show);
     }
     if matches!(command.name, "sort") {
         store_of_sort(args, &mut show);
@@ -64,6 +76,33 @@ fn of_spec(spec: &KeySpec, args: Args<'_>, show: &mut impl FnMut(KeyAt)) -> bool
     }
 }
 
+/// The arguments that name the streams of XREAD and XREADGROUP: what follows the word STREAMS where
+/// an option may stand, but for the IDs.
+pub fn streams_of(args: Args<'_>) -> std::ops::Range<usize> {
+    let mut at = 1;
+    while let Some(word) = args.get(at) {
+        at += match word {
+            _ if is(word, "block") || is(word, "count") => 2,
+            _ if is(word, "group") => 3,
+            _ if is(word, "noack") => 1,
+            _ if is(word, "streams") => {
+                return at + 1..at + 1 + (args.len() - at - 1) / 2;
+            }
+            _ => break,
+        };
+    }
+    0..0
+}
+
+/// GEORADIUS … STORE dest, STOREDIST dest: the last one counts.
+fn store_of_georadius(args: Args<'_>, show: &mut impl FnMut(KeyAt)) {
+    let words = 5..args.len().saturating_sub(1);
+    let stores = |at: &usize| is(args.at(*at), "store") || is(args.at(*at), "storedist");
+    // All are shown, as which of these words is an option is for the command to tell.
+    let flags = super::table::key::OW | super::table::key::UPDATE;
+    words.filter(stores).for_each(|at| show(KeyAt { at: at + 1, flags }));
+}
+
 /// SORT … STORE dest: the word may stand anywhere, the last one counts.
 fn store_of_sort(args: Args<'_>, show: &mut impl FnMut(KeyAt)) {
     let mut dest = None;
@@ -100,10 +139,21 @@ pub enum Scope {
 #[inline]
 pub fn scope(command: &Command, args: Args<'_>) -> Scope {
     match command.name {
-        "flushall" | "flushdb" | "swapdb" | "debug" | "keys" | "save" => Scope::World,
+        "flushall" | "flushdb" | "swapdb" | "debug" | "keys" | "save" | "psync" | "sync" => {
+            Scope::World
+        }
+        // A script may touch keys that it has not declared; the interpreter is whose hold them all.
+        _ if command.group == "scripting" => scripting(command.name),
         "sort" | "sort_ro" if super::sort::looks_elsewhere(args) => Scope::World,
         _ if command.specs.is_empty() => Scope::Nothing,
         _ => Scope::Keys,
+    }
+}
+
+fn scripting(name: &str) -> Scope {
+    match name {
+        "kill" | "stats" | "help" | "debug" => Scope::Nothing,
+        _ => Scope::World,
     }
 }
 

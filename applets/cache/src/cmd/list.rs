@@ -311,8 +311,7 @@ pub fn move_one(
     db.event(event::LIST, if ends.1 == End::Head { "lpush" } else { "rpush" }, to);
     let name = if ends.0 == End::Head { "lpop" } else { "rpop" };
     db.changed(event::LIST, name, from);
-    let id = db.id;
-    db.shard_of(to).touch(id, to);
+    db.touch(to);
     db.remove_if_empty(from);
     Ok(Some(text))
 }

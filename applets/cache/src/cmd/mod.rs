@@ -5,38 +5,56 @@
 //! shards of its keys, runs it, and hands what it changed to the log, to waiting clients and to
 //! subscribers. The modules beside hold the commands themselves, one data type each.
 
+pub mod acl;
 pub mod bitfield;
 pub mod bitmap;
 pub mod blocking;
 pub mod client;
+pub mod cluster;
 pub mod command;
+pub mod conditional;
 pub mod config;
 pub mod connection;
 pub mod db;
 pub mod debug;
+pub mod digest;
 pub mod dispatch;
 pub mod docs;
 pub mod dump;
+pub mod eval;
 pub mod expire;
+pub mod function;
 pub mod generic;
+pub mod geo;
+pub mod geo_search;
 pub mod hash;
+pub mod hyperloglog;
 pub mod info;
 pub mod keys;
 pub mod latency;
 pub mod lcs;
 pub mod list;
+pub mod lolwut;
+pub mod migrate;
+pub mod module;
 pub mod object;
 pub mod parse;
 pub mod persistence;
 pub mod pubsub;
+pub mod replication;
 pub mod reply;
 pub mod scan;
 pub mod server;
 pub mod set;
 pub mod slowlog;
 pub mod sort;
+pub mod stream;
+pub mod stream_group;
+pub mod stream_info;
+pub mod stream_read;
 pub mod string;
 pub mod table;
+pub mod tracking;
 pub mod transaction;
 pub mod zrange;
 pub mod zset;
@@ -102,6 +120,8 @@ pub struct Ctx<'a> {
     pub out: &'a mut Out,
     /// Whether the command runs inside EXEC, where nothing blocks.
     pub in_exec: bool,
+    /// Whether files are being loaded.
+    pub loading: bool,
 }
 
 /// A command's function.

@@ -5,6 +5,7 @@ use box_wire::resp::Args;
 use super::{Ctx, Done, Error, SYNTAX, is, parse};
 use crate::store::entry::{Entry, Value};
 use crate::store::lfu;
+use crate::types::stream::Group;
 use crate::types::{Hash, Object, Set, Zset};
 
 /// Strings up to this length are `embstr`.
@@ -21,6 +22,7 @@ pub fn encoding_of(entry: &Entry) -> &'static str {
         Value::Object(Object::Hash(Hash::Pack(_)) | Object::Zset(Zset::Pack(_))) => "listpack",
         Value::Object(Object::Set(_) | Object::Hash(_)) => "hashtable",
         Value::Object(Object::Zset(_)) => "skiplist",
+        Value::Object(Object::Stream(_)) => "stream",
     }
 }
 
@@ -130,6 +132,10 @@ fn bytes_of(entry: &Entry) -> usize {
                 let mut sum = 0;
                 zset.range(0, usize::MAX, false, |member, _| sum += member.len() + 8 + 2 * SLOT);
                 sum
+            }
+            Object::Stream(stream) => {
+                let group = |group: &Group| group.pending.len() * 64 + group.consumers.len() * 96;
+                stream.bytes() + stream.groups.values().map(group).sum::<usize>()
             }
         },
     };

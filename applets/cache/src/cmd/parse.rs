@@ -54,6 +54,12 @@ pub fn timeout(text: &[u8]) -> Result<i64, Error> {
     Ok(ms.ceil() as i64)
 }
 
+/// A time-out in whole milliseconds; 0 means for ever.
+pub fn timeout_ms(text: &[u8]) -> Result<i64, Error> {
+    let ms = int_in(text, i64::MIN, i64::MAX, "ERR timeout is not an integer or out of range")?;
+    if ms < 0 { Err(Error::fixed("ERR timeout is negative")) } else { Ok(ms) }
+}
+
 /// First and behind-last index of the range `start..=end`, negative from the end; `None` if empty.
 pub fn range(start: i64, end: i64, len: usize) -> Option<(usize, usize)> {
     let len = len as i64;

@@ -160,6 +160,17 @@ impl Out {
         }
     }
 
+    /// The text of a floating-point number.
+    pub fn double_text(&mut self, text: &[u8]) {
+        if self.resp3 {
+            self.bytes.push(b',');
+            self.raw(text);
+            self.raw(b"\r\n");
+        } else {
+            self.bulk(text);
+        }
+    }
+
     /// A truth value.
     pub fn boolean(&mut self, value: bool) {
         if self.resp3 {
@@ -177,6 +188,15 @@ impl Out {
     /// Writes the header of an array that began at `later`.
     pub fn array_at(&mut self, later: Later, count: usize) {
         self.header_at(later, b'*', count);
+    }
+
+    /// Writes the header of a map of `count` pairs that began at `later`.
+    pub fn map_at(&mut self, later: Later, count: usize) {
+        if self.resp3 {
+            self.header_at(later, b'%', count);
+        } else {
+            self.header_at(later, b'*', count * 2);
+        }
     }
 
     fn header_at(&mut self, later: Later, kind: u8, count: usize) {

@@ -1,5 +1,6 @@
 //! The server as a whole.
 
+use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use box_wire::resp::Args;
@@ -15,7 +16,7 @@ fn flush(ctx: &mut Ctx<'_>, args: Args<'_>, dbs: &[usize]) -> Done {
     if !well_formed {
         return Err(SYNTAX);
     }
-    let mut gone = Vec::new();
+    let (mut gone, mut ready) = (Vec::new(), Vec::new());
     ctx.db.each_shard(|shard| {
         for db in dbs {
             if !shard.dbs[*db].is_empty() {
@@ -23,10 +24,14 @@ fn flush(ctx: &mut Ctx<'_>, args: Args<'_>, dbs: &[usize]) -> Done {
             }
             shard.touch_all(Some(*db as u32));
         }
+        let of = |(db, _): &&(u32, Vec<u8>)| dbs.contains(&(*db as usize));
+        ready.extend(shard.waiting.keys().filter(of).cloned());
     });
+    ctx.db.effects.ready.append(&mut ready);
     if !gone.is_empty() {
         ctx.server.bin.throw(Box::new(gone));
     }
+    ctx.db.effects.news.flushed = ctx.server.hot.tracking.load(Ordering::Relaxed) > 0;
     ctx.db.effects.dirty += 1;
     ctx.out.ok();
     Ok(())
@@ -78,15 +83,6 @@ pub fn time(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     ctx.out.array(2);
     ctx.out.bulk(now.as_secs().to_string().as_bytes());
     ctx.out.bulk(now.subsec_micros().to_string().as_bytes());
-    Ok(())
-}
-
-/// `ROLE`
-pub fn role(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
-    ctx.out.array(3);
-    ctx.out.bulk(b"master");
-    ctx.out.int(0);
-    ctx.out.array(0);
     Ok(())
 }
 

@@ -115,8 +115,30 @@ pub fn sort_ro(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     run(ctx, args, true)
 }
 
+/// Patterns lead to keys that nobody declares: only who may read all keys may use them.
+fn may_look_elsewhere(ctx: &Ctx<'_>, query: &Query<'_>) -> Done {
+    let Some(user) = ctx.session.user.as_ref().filter(|_| ctx.server.acl.is_in_use()) else {
+        return Ok(());
+    };
+    if crate::acl::check::reads_all_keys(&user.rules()) {
+        return Ok(());
+    }
+    if query.by.is_some_and(|by| by.contains(&b'*')) {
+        return Err(Error::fixed(
+            "ERR BY option of SORT denied due to insufficient ACL permissions.",
+        ));
+    }
+    if query.get.iter().any(|get| *get != b"#") {
+        return Err(Error::fixed(
+            "ERR GET option of SORT denied due to insufficient ACL permissions.",
+        ));
+    }
+    Ok(())
+}
+
 fn run(ctx: &mut Ctx<'_>, args: Args<'_>, read_only: bool) -> Done {
     let mut query = query(args, read_only)?;
+    may_look_elsewhere(ctx, &query)?;
     let (mut elements, is_zset, is_set) = elements(ctx, args.at(1))?;
     let mut keep_order = query.by.is_some_and(|by| !by.contains(&b'*'));
     if keep_order && is_set && query.store.is_some() {
@@ -167,6 +189,16 @@ fn results(ctx: &mut Ctx<'_>, query: &Query<'_>, elements: &[Vec<u8>]) -> Vec<Op
     results
 }
 
+/// The number that a text begins with, as strtod reads a C string: a zero byte ends it, and nothing
+/// is zero.
+fn weight_of(text: &[u8]) -> Option<f64> {
+    let end = text.iter().position(|byte| *byte == 0).unwrap_or(text.len());
+    match &text[..end] {
+        b"" => Some(0.0),
+        text => double::parse(text.trim_ascii_start()),
+    }
+}
+
 fn order(ctx: &mut Ctx<'_>, query: &Query<'_>, elements: &mut Vec<Vec<u8>>) -> Done {
     let not_double = Error::fixed("ERR One or more scores can't be converted into double");
     let mut weighed = Vec::with_capacity(elements.len());
@@ -176,7 +208,7 @@ fn order(ctx: &mut Ctx<'_>, query: &Query<'_>, elements: &mut Vec<Vec<u8>>) -> D
             None => Some(element.clone()),
         };
         let score = match (&weight, query.alpha) {
-            (Some(text), false) => double::parse(text).ok_or_else(|| not_double.clone())?,
+            (Some(text), false) => weight_of(text).ok_or_else(|| not_double.clone())?,
             _ => 0.0,
         };
         weighed.push((score, weight, element));

@@ -3,15 +3,17 @@
 use box_wire::resp::Args;
 
 use super::db::{Db, Text, encode, event};
-use super::{Ctx, Done, Error, NOT_FLOAT, NOT_INTEGER, SYNTAX, TOO_LONG, is, parse};
+use super::{Ctx, Done, Error, NOT_FLOAT, NOT_INTEGER, SYNTAX, TOO_LONG, conditional, is, parse};
 use crate::store::entry::NewValue;
 use crate::types::Object;
 use crate::types::long_double::LongDouble;
 
 /// How SET and its kin name an expiry.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Unit {
+pub enum Unit {
+    /// In seconds.
     Seconds,
+    /// In milliseconds.
     Ms,
 }
 
@@ -33,6 +35,8 @@ struct SetOptions {
     get: bool,
     keep_ttl: bool,
     expiry: Option<i64>,
+    /// The argument that the old value is compared with, and whether it must be equal.
+    compare: Option<(usize, bool)>,
 }
 
 /// `GET key`
@@ -46,7 +50,7 @@ pub fn get(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     Ok(())
 }
 
-/// `SET key value [NX|XX] [GET] [EX|PX|EXAT|PXAT n|KEEPTTL]`
+/// `SET key value [NX|XX|IFEQ value|IFNE value] [GET] [EX|PX|EXAT|PXAT n|KEEPTTL]`
 pub fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
     let (key, value) = (args.at(1), args.at(2));
     if args.len() == 3 {
@@ -63,6 +67,14 @@ pub fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Done {
             Some(Text::Int(value)) => ctx.out.bulk_int(value),
             None => ctx.out.nil(),
         }
+    }
+    if let Some((at, equal)) = options.compare
+        && !conditional::holds(ctx, key, args.at(at), equal)?
+    {
+        if !options.get {
+            ctx.out.nil();
+        }
+        return Ok(());
     }
     let found = ctx.db.write(key).map(|entry| entry.expiry());
     if (options.if_absent && found.is_some()) || (options.if_exists && found.is_none()) {
@@ -111,9 +123,13 @@ fn set_options(ctx: &Ctx<'_>, args: Args<'_>) -> Result<SetOptions, Error> {
     let mut has_expiry = false;
     while let Some(word) = args.get(at) {
         let next = args.get(at + 1);
-        if is(word, "nx") && !options.if_exists {
+        let chosen = options.if_exists || options.if_absent || options.compare.is_some();
+        if (is(word, "ifeq") || is(word, "ifne")) && next.is_some() && !chosen {
+            options.compare = Some((at + 1, is(word, "ifeq")));
+            at += 1;
+        } else if is(word, "nx") && !options.if_exists && options.compare.is_none() {
             options.if_absent = true;
-        } else if is(word, "xx") && !options.if_absent {
+        } else if is(word, "xx") && !options.if_absent && options.compare.is_none() {
             options.if_exists = true;
         } else if is(word, "get") {
             options.get = true;
@@ -140,7 +156,8 @@ fn set_options(ctx: &Ctx<'_>, args: Args<'_>) -> Result<SetOptions, Error> {
     Ok(options)
 }
 
-fn expiry_word(word: &[u8], now: i64) -> Option<(Unit, i64)> {
+/// The unit that an option of SET names, and what its number counts from.
+pub fn expiry_word(word: &[u8], now: i64) -> Option<(Unit, i64)> {
     Some(match () {
         () if is(word, "ex") => (Unit::Seconds, now),
         () if is(word, "px") => (Unit::Ms, now),

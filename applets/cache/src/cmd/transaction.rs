@@ -125,14 +125,21 @@ pub fn exec(ctx: &mut Ctx<'_>, _: Args<'_>) -> Done {
     }
     ctx.in_exec = false;
     ctx.db.effects.not_verbatim = true;
-    if !log.is_empty() {
-        let db = log[0].0;
-        ctx.db.effects.instead.push((db, b"*1\r\n$5\r\nMULTI\r\n".to_vec()));
-        let last = log.last().map_or(db, |(db, _)| *db);
-        ctx.db.effects.instead.append(&mut log);
-        ctx.db.effects.instead.push((last, b"*1\r\n$4\r\nEXEC\r\n".to_vec()));
-    }
+    log_as_one(ctx, log, false);
     Ok(())
+}
+
+/// Logs requests that happened at once; more than one, and not inside of another's, in MULTI and
+/// EXEC.
+pub fn log_as_one(ctx: &mut Ctx<'_>, mut log: Vec<(u32, Vec<u8>)>, inside: bool) {
+    let instead = &mut ctx.db.effects.instead;
+    if inside || log.len() < 2 {
+        return instead.append(&mut log);
+    }
+    let (first, last) = (log[0].0, log[log.len() - 1].0);
+    instead.push((first, b"*1\r\n$5\r\nMULTI\r\n".to_vec()));
+    instead.append(&mut log);
+    instead.push((last, b"*1\r\n$4\r\nEXEC\r\n".to_vec()));
 }
 
 /// Whether a watched key's time has come without anybody having looked at it.

@@ -40,7 +40,7 @@ impl fmt::Display for BadLine {
 }
 
 /// Directives that are taken and have no parameter.
-const OTHER: &[&str] = &["user", "rename-command", "loadmodule", "sentinel"];
+const OTHER: &[&str] = &["rename-command", "loadmodule", "sentinel"];
 
 /// Reads all lines of `text` into `config`.
 ///
@@ -82,6 +82,10 @@ fn apply(
         }
         return Ok(());
     }
+    if name == "user" {
+        config.users.push(values.to_vec());
+        return Ok(());
+    }
     if OTHER.contains(&name) {
         return Ok(());
     }
@@ -108,6 +112,7 @@ fn apply(
     set.map_err(|refused| match refused {
         Refused::Unknown => "Bad directive or wrong number of arguments".into(),
         Refused::Fixed => "can't set immutable config".into(),
+        Refused::Protected => "can't set protected config".into(),
         Refused::Value(reason) => reason,
     })
 }

@@ -19,6 +19,8 @@ pub struct Config {
     values: Vec<String>,
     /// The file it was read from.
     pub file: Option<PathBuf>,
+    /// `user` lines: a name and its rules.
+    pub users: Vec<Vec<String>>,
     /// `proto-max-bulk-len`
     pub proto_max_bulk_len: usize,
     /// `requirepass`
@@ -31,16 +33,36 @@ pub struct Config {
     pub slowlog_max_len: usize,
     /// `maxclients`
     pub maxclients: usize,
+    /// `min-replicas-to-write`
+    pub min_replicas: i64,
+    /// `min-replicas-max-lag`
+    pub min_replicas_lag_s: i64,
     /// `timeout`
     pub timeout_s: i64,
     /// `client-query-buffer-limit`
     pub query_buffer_limit: usize,
-    /// Hard limits of `client-output-buffer-limit` for normal and listening clients.
-    pub output_limits: [usize; 2],
+    /// `client-output-buffer-limit` for normal and listening clients.
+    pub output_limits: [OutputLimit; 2],
     /// `maxmemory-samples`
     pub samples: usize,
     /// `stop-writes-on-bgsave-error`
     pub stop_writes_on_save_error: bool,
+}
+
+/// How many bytes of replies may wait for a client that does not fetch them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputLimit {
+    /// More than this ends its connection.
+    pub hard: usize,
+    /// More than this ends it after `soft_ms`.
+    pub soft: usize,
+    /// For how long it may be above `soft`.
+    pub soft_ms: i64,
+}
+
+impl OutputLimit {
+    /// As many as there are.
+    pub const NONE: OutputLimit = OutputLimit { hard: usize::MAX, soft: usize::MAX, soft_ms: 0 };
 }
 
 /// Names that mean the same parameter: the second is shown beside the first.
@@ -74,10 +96,22 @@ pub fn parse_memory(text: &str) -> Option<u64> {
     let units = units.into_iter().chain([("g", 1_000_000_000), ("b", 1)]);
     for (unit, factor) in units {
         if let Some(digits) = text.strip_suffix(unit) {
-            return digits.parse::<u64>().ok()?.checked_mul(factor);
+            return memory_digits(digits)?.checked_mul(factor);
         }
     }
-    text.parse().ok()
+    memory_digits(&text)
+}
+
+/// No digit is zero, and too many are the largest number, as strtoull has it.
+fn memory_digits(text: &str) -> Option<u64> {
+    match text.parse::<u64>() {
+        Ok(number) => Some(number),
+        Err(error) => match error.kind() {
+            std::num::IntErrorKind::Empty => Some(0),
+            std::num::IntErrorKind::PosOverflow => Some(u64::MAX),
+            _ => None,
+        },
+    }
 }
 
 impl Default for Config {
@@ -86,15 +120,18 @@ impl Default for Config {
         let mut config = Config {
             values,
             file: None,
+            users: Vec::new(),
             proto_max_bulk_len: 512 << 20,
             requirepass: String::new(),
             rdb_compression: true,
             limits: Limits::default(),
             slowlog_max_len: 128,
             maxclients: 10_000,
+            min_replicas: 0,
+            min_replicas_lag_s: 10,
             timeout_s: 0,
             query_buffer_limit: 1 << 30,
-            output_limits: [usize::MAX; 2],
+            output_limits: [OutputLimit::NONE; 2],
             samples: 5,
             stop_writes_on_save_error: true,
         };
@@ -117,8 +154,8 @@ fn normalised(param: &Param, words: &[String]) -> Result<String, String> {
                 .map(event_letters)
                 .ok_or_else(|| "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned());
         }
-        "bind" | "client-output-buffer-limit" | "oom-score-adj-values" => return Ok(value),
-        _ => {}
+        "bind" | "client-output-buffer-limit" => return Ok(value),
+        _ => special(param.name, &value)?,
     }
     if words.len() > 1 && !matches!(param.kind, Kind::Text) {
         return Err("wrong number of arguments".into());
@@ -133,9 +170,18 @@ fn normalised(param: &Param, words: &[String]) -> Result<String, String> {
             Ok(_) => Err(format!("argument must be between {min} and {max} inclusive")),
             Err(_) => Err("argument couldn't be parsed into an integer".into()),
         },
-        Kind::Memory => parse_memory(&value)
-            .map(|bytes| bytes.to_string())
-            .ok_or_else(|| "argument must be a memory value".into()),
+        Kind::Memory(min, max) => match parse_memory(&value).map(i64::try_from) {
+            Some(Ok(bytes)) if (min..=max).contains(&bytes) => Ok(bytes.to_string()),
+            Some(_) => Err(format!("argument must be between {min} and {max} inclusive")),
+            None => Err("argument must be a memory value".into()),
+        },
+        Kind::MemoryOrPercent => match value.strip_suffix('%') {
+            Some(percent) if percent.parse::<u8>().is_ok_and(|n| n <= 100) => Ok(value),
+            Some(_) => Err("argument must be a memory or percent value".into()),
+            None => parse_memory(&value)
+                .map(|bytes| bytes.to_string())
+                .ok_or_else(|| "argument must be a memory or percent value".into()),
+        },
         Kind::Enum(words) => {
             let found = words.iter().find(|word| word.eq_ignore_ascii_case(&value));
             found.map(|word| (*word).to_owned()).ok_or_else(|| {
@@ -144,6 +190,64 @@ fn normalised(param: &Param, words: &[String]) -> Result<String, String> {
         }
         Kind::Text => Ok(value),
     }
+}
+
+/// What single parameters ask of their value.
+fn special(name: &str, value: &str) -> Result<(), String> {
+    let mut words = value.split_whitespace();
+    let fits = match name {
+        "cluster-announce-hostname" => {
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+            return if value.chars().all(fits) {
+                Ok(())
+            } else {
+                Err("Hostnames may only contain alphanumeric characters, hyphens or dots".into())
+            };
+        }
+        "latency-tracking-info-percentiles" => {
+            for word in words {
+                let percent: f64 = word
+                    .parse()
+                    .map_err(|_| "Invalid latency-tracking-info-percentiles parameters")?;
+                if !(0.0..=100.0).contains(&percent) {
+                    return Err("latency-tracking-info-percentiles parameters should sit between \
+                                [0.0,100.0]"
+                        .into());
+                }
+            }
+            return Ok(());
+        }
+        "oom-score-adj-values" => {
+            if words.clone().count() != 3 {
+                return Err("wrong number of arguments".into());
+            }
+            let fits = |word: &str| {
+                word.parse::<i32>().is_ok_and(|number| (-2000..=2000).contains(&number))
+            };
+            return if words.all(fits) {
+                Ok(())
+            } else {
+                Err("Invalid oom-score-adj-values, elements must be between -2000 and 2000.".into())
+            };
+        }
+        "proc-title-template" => {
+            return if value.is_empty() {
+                Err("template format is invalid or contains unknown variables".into())
+            } else {
+                Ok(())
+            };
+        }
+        "shutdown-on-sigint" | "shutdown-on-sigterm" => {
+            let known = ["default", "save", "nosave", "now", "force"];
+            let known = |word: &str| known.iter().any(|other| other.eq_ignore_ascii_case(word));
+            !value.is_empty() && words.all(known)
+        }
+        _ => true,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err("argument(s) must be one of the following: default, save, nosave, now, force".into())
 }
 
 fn save_points(words: &[String]) -> Result<String, String> {
@@ -209,6 +313,8 @@ pub enum Refused {
     Unknown,
     /// It cannot change while the server runs.
     Fixed,
+    /// It can only be changed where that is allowed.
+    Protected,
     /// The value is wrong.
     Value(String),
 }
@@ -285,6 +391,15 @@ impl Config {
         numbers.chunks_exact(2).map(|pair| (pair[0], pair[1] as u64)).collect()
     }
 
+    /// `maxmemory-clients` in bytes, `maxmemory` being as given.
+    pub fn clients_memory(&self, maxmemory: u64) -> u64 {
+        let text = self.get("maxmemory-clients");
+        match text.strip_suffix('%') {
+            Some(percent) => maxmemory / 100 * percent.parse::<u64>().unwrap_or(0),
+            None => text.parse().unwrap_or(0),
+        }
+    }
+
     /// Where the RDB file is.
     pub fn rdb_path(&self) -> PathBuf {
         PathBuf::from(self.get("dbfilename"))
@@ -300,21 +415,29 @@ impl Config {
             set_entries: size("set-max-intset-entries"),
             zset_entries: size("zset-max-listpack-entries"),
             zset_value: size("zset-max-listpack-value"),
+            stream_bytes: size("stream-node-max-bytes"),
+            stream_entries: size("stream-node-max-entries"),
         };
         let (bulk, slow, clients) =
             (size("proto-max-bulk-len"), size("slowlog-max-len"), size("maxclients"));
         let (query, samples) = (size("client-query-buffer-limit"), size("maxmemory-samples"));
         let words: Vec<&str> = self.get("client-output-buffer-limit").split(' ').collect();
-        let hard = |class: &str| {
+        let limit = |class: &str| {
             let at = words.iter().position(|word| *word == class);
-            let bytes = at.and_then(|at| words.get(at + 1)?.parse::<usize>().ok()).unwrap_or(0);
-            if bytes == 0 { usize::MAX } else { bytes }
+            let number = |offset: usize| {
+                at.and_then(|at| words.get(at + offset)?.parse::<usize>().ok()).unwrap_or(0)
+            };
+            let bytes = |offset| if number(offset) == 0 { usize::MAX } else { number(offset) };
+            OutputLimit { hard: bytes(1), soft: bytes(2), soft_ms: number(3) as i64 * 1000 }
         };
-        self.output_limits = [hard("normal"), hard("pubsub")];
+        let output_limits = [limit("normal"), limit("pubsub")];
+        self.output_limits = output_limits;
         self.limits = limits;
         self.proto_max_bulk_len = bulk;
         self.slowlog_max_len = slow;
         self.maxclients = clients;
+        self.min_replicas = self.int("min-replicas-to-write");
+        self.min_replicas_lag_s = self.int("min-replicas-max-lag");
         self.query_buffer_limit = query;
         self.samples = samples;
         self.requirepass = self.get("requirepass").to_owned();
@@ -335,7 +458,10 @@ impl Config {
 /// Merges `class hard soft seconds` groups into the value.
 fn output_limits(old: &str, words: &[String]) -> Result<String, String> {
     let words: Vec<&str> = words.iter().flat_map(|word| word.split_whitespace()).collect();
-    if !words.len().is_multiple_of(4) || words.is_empty() {
+    if words.is_empty() {
+        return Ok(old.to_owned());
+    }
+    if !words.len().is_multiple_of(4) {
         return Err("Wrong number of arguments in buffer limit configuration.".into());
     }
     let mut values: Vec<String> = old.split(' ').map(str::to_owned).collect();

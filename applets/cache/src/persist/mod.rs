@@ -5,4 +5,5 @@ pub mod manifest;
 pub mod rdb;
 pub mod saver;
 pub mod snapshot;
+pub mod stream;
 pub mod value;

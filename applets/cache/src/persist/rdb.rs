@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use box_wire::rdb::crc64::crc64;
 use box_wire::rdb::opcode;
-use box_wire::rdb::read::{Broken, Piece, Reader};
+use box_wire::rdb::read::{Broken, Piece, Reader, Value};
 
 use super::snapshot::{self, Snapshot};
 use super::value;
@@ -66,7 +66,7 @@ pub fn save_held(
     path: &Path,
 ) -> io::Result<()> {
     let dirty = server.dirty();
-    let result = write_held(server.databases, config, shards, path);
+    let result = write_held(server, config, shards, path);
     match &result {
         Ok(_) => {
             server.logger.notice("DB saved on disk");
@@ -83,21 +83,34 @@ pub fn save_held(
 }
 
 fn write_held(
-    databases: usize,
+    server: &Server,
     config: &Config,
     shards: Vec<&mut Shard>,
     path: &Path,
 ) -> io::Result<u64> {
     let mut writer = FileWriter::create(temporary(path, ""), config.is_on("rdbchecksum"))?;
     let mut bytes = Vec::new();
-    let sizes = snapshot::sizes(databases, shards.iter().map(|shard| &**shard));
-    snapshot::push_head(&mut bytes, &sizes, false);
+    push_head(&mut bytes, server, config, &shards, false);
     for shard in shards {
         snapshot::push_shard(&mut bytes, shard, config.rdb_compression);
         writer.write(&bytes)?;
         bytes.clear();
     }
     writer.finish(path)
+}
+
+/// Appends what stands in front of the keys of the shards.
+fn push_head(
+    out: &mut Vec<u8>,
+    server: &Server,
+    config: &Config,
+    shards: &[&mut Shard],
+    aof_base: bool,
+) {
+    snapshot::push_start(out, aof_base);
+    crate::cmd::function::push_libraries(out, server, config.rdb_compression);
+    let sizes = snapshot::sizes(server.databases, shards.iter().map(|shard| &**shard));
+    snapshot::push_sizes(out, &sizes);
 }
 
 /// A cut that has been made: what the writer thread needs.
@@ -107,10 +120,9 @@ pub struct Cut {
 }
 
 /// Makes the cut while the caller holds all shards.
-pub fn cut(databases: usize, config: &Config, shards: Vec<&mut Shard>, aof_base: bool) -> Cut {
-    let sizes = snapshot::sizes(databases, shards.iter().map(|shard| &**shard));
+pub fn cut(server: &Server, config: &Config, shards: Vec<&mut Shard>, aof_base: bool) -> Cut {
     let mut head = Vec::new();
-    snapshot::push_head(&mut head, &sizes, aof_base);
+    push_head(&mut head, server, config, &shards, aof_base);
     let snapshot = Arc::new(Snapshot::new(config.rdb_compression));
     for shard in shards {
         shard.snapshot = Some(snapshot.clone());
@@ -133,17 +145,28 @@ pub fn write_cut(server: &Server, cut: &Cut, path: &Path, checksum: bool) -> io:
 
 fn write_all(server: &Server, cut: &Cut, path: &Path, checksum: bool) -> io::Result<u64> {
     let mut writer = FileWriter::create(temporary(path, "bg"), checksum)?;
-    writer.write(&cut.head)?;
+    let mut result = Ok(());
+    each_chunk(server, cut, |bytes| {
+        result = writer.write(bytes);
+        result.is_ok()
+    });
+    result?;
+    writer.finish(path)
+}
+
+/// Shows what has been cut, piece by piece, up to the end of the keys, until `show` has had enough;
+/// whether it saw all.
+pub fn each_chunk(server: &Server, cut: &Cut, mut show: impl FnMut(&[u8]) -> bool) -> bool {
+    if !show(&cut.head) {
+        return false;
+    }
     for index in 0..SHARDS {
         server.keyspace.shard(index).write_to_snapshot();
-        for chunk in cut.snapshot.chunks() {
-            writer.write(&chunk)?;
+        if !cut.snapshot.chunks().iter().all(|chunk| show(chunk)) {
+            return false;
         }
     }
-    for chunk in cut.snapshot.chunks() {
-        writer.write(&chunk)?;
-    }
-    writer.finish(path)
+    cut.snapshot.chunks().iter().all(|chunk| show(chunk))
 }
 
 /// What loading a file has found.
@@ -153,6 +176,10 @@ pub struct Loaded {
     pub keys: u64,
     /// Keys whose time had come.
     pub expired: u64,
+    /// Whether a key that is there makes way for the file's.
+    pub merge: bool,
+    /// The texts of function libraries.
+    pub libraries: Vec<Vec<u8>>,
 }
 
 /// Loads the keys of `bytes` into shards that the caller holds; what stands behind them.
@@ -174,7 +201,8 @@ pub fn load<'b>(
         let broken = |reason| Broken { offset: at, reason };
         match reader.piece()? {
             Piece::End => return Ok(reader.remaining()),
-            Piece::Aux(..) | Piece::ResizeDb(..) | Piece::Function(_) => {}
+            Piece::Aux(..) | Piece::ResizeDb(..) => {}
+            Piece::Function(code) => loaded.libraries.push(code.into_owned()),
             Piece::SelectDb(number) => {
                 db = number as usize;
                 if shards.first().is_some_and(|shard| db >= shard.dbs.len()) {
@@ -188,6 +216,9 @@ pub fn load<'b>(
                     loaded.expired += 1;
                     continue;
                 }
+                if matches!(value, Value::HashExpiring(_)) {
+                    return Err(broken("Hash fields that expire are not supported"));
+                }
                 let new = value::from_rdb(&value, &config.limits)
                     .ok_or(broken("Duplicate elements in a value"))?;
                 let clock = match (lfu, freq, idle_s) {
@@ -199,7 +230,10 @@ pub fn load<'b>(
                 let place = Place::of(&key);
                 let table = &mut shards[place.shard].dbs[db];
                 if table.find(place.hash, &key).is_some() {
-                    return Err(broken("RDB has duplicated key"));
+                    if !loaded.merge {
+                        return Err(broken("RDB has duplicated key"));
+                    }
+                    table.remove(place.hash, &key);
                 }
                 table.insert(
                     place.hash,
@@ -220,25 +254,61 @@ pub fn read_file(path: &Path) -> io::Result<Cow<'static, [u8]>> {
     fs::read(path).map(Cow::Owned)
 }
 
+/// What `DEBUG RELOAD` does.
+#[derive(Clone, Copy, Debug)]
+pub struct Reload {
+    /// Whether to save first.
+    pub save: bool,
+    /// Whether to empty the databases.
+    pub flush: bool,
+    /// Whether a key that is there makes way for the file's.
+    pub merge: bool,
+}
+
 /// `DEBUG RELOAD`: saves, empties the databases and loads what was saved.
 ///
 /// # Errors
 /// The text of the error reply.
-pub fn reload(server: &Server, config: &Config, mut shards: Vec<&mut Shard>) -> Result<(), String> {
+pub fn reload(
+    server: &'static Server,
+    config: &Config,
+    mut shards: Vec<&mut Shard>,
+    how: Reload,
+) -> Result<(), String> {
     let path = config.rdb_path();
     let failed = |error: io::Error| format!("ERR {}", box_kit::exit::kernel_words(&error));
-    write_held(
-        server.databases,
-        config,
-        shards.iter_mut().map(|shard| &mut **shard).collect(),
-        &path,
-    )
-    .map_err(failed)?;
-    for shard in &mut shards {
-        shard.dbs.iter_mut().for_each(|table| *table = Table::new());
+    if how.save {
+        let held = shards.iter_mut().map(|shard| &mut **shard).collect();
+        write_held(server, config, held, &path).map_err(failed)?;
+    }
+    if how.flush {
+        for shard in &mut shards {
+            shard.dbs.iter_mut().for_each(|table| *table = Table::new());
+        }
     }
     let bytes = read_file(&path).map_err(failed)?;
-    load(&bytes, config, server.now_ms(), &mut shards, &mut Loaded::default())
-        .map(drop)
-        .map_err(|broken| format!("ERR Error trying to load the RDB dump: {}", broken.reason))
+    let mut loaded = Loaded { merge: how.merge, ..Loaded::default() };
+    load(&bytes, config, server.now_ms(), &mut shards, &mut loaded)
+        .map_err(|broken| format!("ERR Error trying to load the RDB dump: {}", broken.reason))?;
+    load_libraries(server, &loaded.libraries)
+        .map_err(|why| format!("ERR Error trying to load the RDB dump: {why}"))
+}
+
+/// Puts the libraries of a file in the place of those that there are. Called with all shards held.
+///
+/// # Errors
+/// One of them does not load.
+pub fn load_libraries(server: &'static Server, codes: &[Vec<u8>]) -> Result<(), String> {
+    if codes.is_empty() && server.scripts.engine_if_made().is_none() {
+        return Ok(());
+    }
+    let mut engine = server.scripts.engine(server);
+    engine.clear_libraries();
+    for code in codes {
+        engine.add_library(server, code, false).map_err(|error| {
+            format!("Failed creating the library: {}", String::from_utf8_lossy(&error.0))
+        })?;
+    }
+    engine.publish_sizes(server);
+    Ok(())
 }

@@ -62,8 +62,8 @@ pub fn push_shard(out: &mut Vec<u8>, shard: &Shard, compress: bool) {
     }
 }
 
-/// Appends what stands in front of the keys: auxiliary fields and the sizes of the databases.
-pub fn push_head(out: &mut Vec<u8>, sizes: &[(usize, usize)], aof_base: bool) {
+/// Appends the start of a file: its version, auxiliary fields.
+pub fn push_start(out: &mut Vec<u8>, aof_base: bool) {
     write::magic(out);
     write::aux(out, "redis-ver", crate::VERSION);
     write::aux(out, "redis-bits", "64");
@@ -71,6 +71,10 @@ pub fn push_head(out: &mut Vec<u8>, sizes: &[(usize, usize)], aof_base: bool) {
     write::aux(out, "ctime", &now.unwrap_or_default().as_secs().to_string());
     write::aux(out, "used-mem", &box_sys::heap_use::used_bytes().to_string());
     write::aux(out, "aof-base", if aof_base { "1" } else { "0" });
+}
+
+/// Appends the sizes of the databases.
+pub fn push_sizes(out: &mut Vec<u8>, sizes: &[(usize, usize)]) {
     for (db, (keys, expires)) in sizes.iter().enumerate() {
         if *keys > 0 {
             write::select_db(out, db as u64, *keys as u64, *expires as u64);

@@ -10,7 +10,7 @@ use crate::store::hash;
 use crate::store::pair::Pair;
 use crate::store::table::{Element, Table};
 use crate::types::list::Node;
-use crate::types::{Hash, Limits, List, Object, Set, Zset};
+use crate::types::{Hash, Limits, List, Object, Set, Stream, Zset};
 
 /// Appends the type byte of `value`.
 pub fn push_kind(out: &mut Vec<u8>, value: Value<'_>) {
@@ -23,6 +23,7 @@ pub fn push_kind(out: &mut Vec<u8>, value: Value<'_>) {
         Value::Object(Object::Hash(Hash::Table(_))) => kind::HASH,
         Value::Object(Object::Zset(Zset::Pack(_))) => kind::ZSET_LISTPACK,
         Value::Object(Object::Zset(Zset::Indexed(_))) => kind::ZSET2,
+        Value::Object(Object::Stream(_)) => kind::STREAM2,
     });
 }
 
@@ -61,6 +62,7 @@ fn push_object(out: &mut Vec<u8>, object: &Object, compress: bool) {
                 write::score(out, score);
             });
         }
+        Object::Stream(stream) => super::stream::push(out, stream, compress),
     }
 }
 
@@ -100,9 +102,12 @@ pub fn from_rdb<'a>(value: &'a read::Value<'_>, limits: &Limits) -> Option<NewVa
         }
         read::Value::IntSet(ints) => Object::Set(intset(ints, limits)),
         read::Value::Hash(pairs) => Object::Hash(hash(pairs, limits)?),
+        // The store has no expiry of fields.
+        read::Value::HashExpiring(_) => return None,
         read::Value::HashPack(pack) => Object::Hash(hash_pack(pack, limits)?),
         read::Value::Zset(pairs) => Object::Zset(zset(pairs, limits)?),
         read::Value::ZsetPack(pack) => Object::Zset(Zset::from_pack(pack.clone(), limits)?),
+        read::Value::Stream(file) => Object::Stream(Box::new(Stream::from_file(file)?)),
     };
     Some(NewValue::Object(Box::new(object)))
 }

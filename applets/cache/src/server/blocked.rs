@@ -8,6 +8,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use box_wire::rdb::stream::Id;
+
 use crate::store::shard::Place;
 use crate::types::list::End;
 
@@ -24,6 +26,23 @@ pub enum Want {
     ZPop(bool),
     /// BZMPOP
     ZPopMany(bool, usize),
+    /// WAIT: an offset, and how many replicas must have it.
+    Acks(u64, usize),
+    /// XREAD, XREADGROUP
+    Read(Read),
+}
+
+/// What a reader of streams waits for.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Each stream with the ID behind which it wants entries.
+    pub after: Vec<(Vec<u8>, Id)>,
+    /// The most entries.
+    pub count: usize,
+    /// Group and consumer, if it reads for one.
+    pub group: Option<(Vec<u8>, Vec<u8>)>,
+    /// Whether what it gets need not be acknowledged.
+    pub noack: bool,
 }
 
 const WAITING: u8 = 0;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Server;
+use super::mailbox::Message;
 use crate::cmd::table;
 
 /// Flags of a client.
@@ -17,6 +19,10 @@ pub mod flag {
     pub const UNIX: u32 = 1 << 5;
     pub const CLOSING: u32 = 1 << 6;
     pub const NO_TOUCH: u32 = 1 << 7;
+    pub const TRACKING: u32 = 1 << 8;
+    pub const BCAST: u32 = 1 << 9;
+    pub const BROKEN_REDIR: u32 = 1 << 10;
+    pub const REPLICA: u32 = 1 << 11;
 }
 
 /// What others may see of a client. Its worker writes, anybody reads.
@@ -56,6 +62,14 @@ pub struct ClientInfo {
     pub name: Mutex<String>,
     /// Whom it has authenticated as.
     pub user: Mutex<String>,
+    /// Whom its invalidations go to, plus one; 0 if it does not track.
+    pub redirect: AtomicU64,
+    /// Bytes of requests in its transaction.
+    pub multi_bytes: AtomicUsize,
+    /// Bytes of all that is kept for it.
+    pub memory: AtomicUsize,
+    /// Room of its buffers for requests and replies.
+    pub rooms: [AtomicUsize; 2],
 }
 
 fn text(field: &Mutex<String>) -> String {
@@ -82,19 +96,34 @@ impl ClientInfo {
         text(&self.name)
     }
 
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        let host = self.addr.rsplit_once(':').map_or("", |(host, _)| host);
+        let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        self.has_flag(flag::UNIX) || ip.is_ok_and(|ip| ip.to_canonical().is_loopback())
+    }
+
     /// `normal` or `pubsub`.
     pub fn kind(&self) -> &'static str {
-        if self.has_flag(flag::PUBSUB) { "pubsub" } else { "normal" }
+        match () {
+            () if self.has_flag(flag::REPLICA) => "slave",
+            () if self.has_flag(flag::PUBSUB) => "pubsub",
+            () => "normal",
+        }
     }
 
     /// The letters of its flags.
     pub fn letters(&self) -> String {
         let letters = [
+            (flag::REPLICA, 'S'),
             (flag::MONITOR, 'O'),
             (flag::PUBSUB, 'P'),
             (flag::MULTI, 'x'),
             (flag::BLOCKED, 'b'),
             (flag::CLOSING, 'c'),
+            (flag::TRACKING, 't'),
+            (flag::BROKEN_REDIR, 'R'),
+            (flag::BCAST, 'B'),
             (flag::UNIX, 'U'),
             (flag::NO_EVICT, 'e'),
             (flag::NO_TOUCH, 'T'),
@@ -106,6 +135,7 @@ impl ClientInfo {
 
     /// Its line of CLIENT LIST.
     pub fn line(&self, now_ms: i64) -> String {
+        let size = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
         let load = |counter: &AtomicU32| counter.load(Ordering::Relaxed);
         let query = self.query_bytes.load(Ordering::Relaxed);
         let reply = self.reply_bytes.load(Ordering::Relaxed);
@@ -114,7 +144,7 @@ impl ClientInfo {
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} \
              ssub={} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs={} rbp={} obl={} \
-             oll={} omem={} tot-mem={} events={} cmd={} user={} redir=-1 resp={}",
+             oll={} omem={} tot-mem={} events={} cmd={} user={} redir={} resp={}",
             self.id,
             self.addr,
             self.laddr,
@@ -129,18 +159,19 @@ impl ClientInfo {
             load(&self.subscriptions[2]),
             i64::from(load(&self.queued)) - 1,
             query,
+            size(&self.rooms[0]).saturating_sub(query),
             0,
-            0,
-            0,
-            1024,
-            0,
-            reply,
+            size(&self.multi_bytes),
+            size(&self.rooms[1]),
             0,
             reply,
-            query + reply + 1024,
+            0,
+            0,
+            size(&self.memory),
             "r",
             command,
             text(&self.user),
+            self.redirect.load(Ordering::Relaxed) as i64 - 1,
             load(&self.resp),
         )
     }
@@ -154,6 +185,10 @@ pub struct Clients {
     count: AtomicUsize,
     /// How many are blocked.
     pub blocked: AtomicUsize,
+    /// Bytes that are kept for all of them.
+    pub memory: AtomicUsize,
+    /// How many were evicted.
+    pub evicted: AtomicUsize,
 }
 
 impl Clients {
@@ -164,6 +199,11 @@ impl Clients {
     /// The number of a new client.
     pub fn next_id(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The one with this number.
+    pub fn find(&self, id: u64) -> Option<Arc<ClientInfo>> {
+        self.map().get(&id).cloned()
     }
 
     /// Adds one.
@@ -187,5 +227,41 @@ impl Clients {
     /// All, by number.
     pub fn all(&self) -> Vec<Arc<ClientInfo>> {
         self.map().values().cloned().collect()
+    }
+}
+
+impl Server {
+    /// Ends the clients that keep the most memory, until all together keep no more than
+    /// `maxmemory-clients`.
+    #[inline]
+    pub fn evict_clients(&self) {
+        let max = self.hot.clients_max.load(Ordering::Relaxed) as usize;
+        if max > 0 && self.clients.memory.load(Ordering::Relaxed) > max {
+            self.evict_down_to(max);
+        }
+    }
+
+    #[cold]
+    fn evict_down_to(&self, max: usize) {
+        let mut total = self.clients.memory.load(Ordering::Relaxed);
+        let mut all = self.clients.all();
+        all.sort_by_key(|client| std::cmp::Reverse(client.memory.load(Ordering::Relaxed)));
+        for client in all {
+            if client.has_flag(flag::CLOSING) {
+                total = total.saturating_sub(client.memory.load(Ordering::Relaxed));
+            }
+            if total <= max {
+                return;
+            }
+            if client.has_flag(flag::NO_EVICT | flag::CLOSING) {
+                continue;
+            }
+            client.set_flag(flag::CLOSING, true);
+            total = total.saturating_sub(client.memory.load(Ordering::Relaxed));
+            self.clients.evicted.fetch_add(1, Ordering::Relaxed);
+            let line = client.line(self.now_ms());
+            self.logger.notice(&format!("Evicting client: {line}"));
+            self.post(client.worker, Message::Kill(client.id));
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::hot::pause;
 use crate::config::Config;
 use crate::store::shard::SHARDS;
 use crate::store::table::Element;
@@ -32,7 +33,12 @@ impl Cron {
     /// A round.
     pub fn run(&mut self, server: &'static Server, worker: usize, config: &Config) {
         self.rounds += 1;
-        if !server.hot.no_active_expire.load(Ordering::Relaxed) {
+        server.tracking.limit(server, config.int("tracking-table-max-keys") as usize);
+        let paused = server.hot.pause.load(Ordering::Relaxed) != pause::NONE
+            && !server.hot.end_pause(Some(server.now_ms()));
+        server.repl.tick(server, server.now_ms());
+        let expires = !server.hot.no_active_expire.load(Ordering::Relaxed);
+        if !paused && expires && !server.repl.is_replica() {
             self.expire(server, worker);
         }
         server.peak_memory(box_sys::heap_use::used_bytes() as u64);
@@ -55,8 +61,12 @@ impl Cron {
                 expire_in(server, worker, now, index, db);
             }
             if start.elapsed() > EXPIRE_BUDGET {
-                return;
+                break;
             }
+        }
+        let ms = start.elapsed().as_millis() as i64;
+        if ms >= server.hot.long_ms.load(Ordering::Relaxed) {
+            server.latency.add("expire-cycle", now / 1000, ms as u64);
         }
     }
 
@@ -122,8 +132,8 @@ fn expire_in(server: &'static Server, worker: usize, now: i64, index: usize, db:
         let mut held = server.lock_db(worker, db as u32, now, &[place]);
         // Looking at it removes it, if its time has not been changed meanwhile.
         held.exists(&key);
-        let events = std::mem::take(&mut held.effects.events);
+        let news = std::mem::take(&mut held.effects.news);
         drop(held);
-        server.publish_events(events);
+        server.tell(news, 0, None);
     }
 }

@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use box_wire::resp::push_request;
 
 use super::Server;
-use super::hot::Policy;
+use super::hot::{Policy, pause};
 use crate::cmd::db::event;
+use crate::cmd::reply::Out;
 use crate::store::entry::Entry;
 use crate::store::shard::{Place, SHARDS};
 use crate::store::table::Element;
@@ -31,9 +32,21 @@ pub struct Pool(Mutex<Vec<Candidate>>);
 
 impl Server {
     /// Makes room if memory is full; whether there is room now.
-    pub fn make_room(&'static self, worker: usize, now: i64, samples: usize) -> bool {
+    pub fn make_room(
+        &'static self,
+        worker: usize,
+        now: i64,
+        samples: usize,
+        own: (u64, &mut Out),
+    ) -> bool {
         let max = self.hot.maxmemory.load(Ordering::Relaxed) as usize;
-        if box_sys::heap_use::used_bytes() <= max {
+        if self.repl.is_replica() && self.config().is_on("replica-ignore-maxmemory") {
+            // The master decides what goes.
+            return true;
+        }
+        if box_sys::heap_use::used_bytes() <= max
+            || self.hot.pause.load(Ordering::Relaxed) != pause::NONE
+        {
             return true;
         }
         let (policy, volatile) = self.hot.policy();
@@ -52,12 +65,19 @@ impl Server {
             let Some((db, key)) = found else {
                 return self.bin.pending() > 0 && box_sys::heap_use::used_bytes() <= max;
             };
-            self.evict(worker, now, db, &key, volatile);
+            self.evict(worker, now, (db, &key), volatile, (own.0, &mut *own.1));
         }
         true
     }
 
-    fn evict(&'static self, worker: usize, now: i64, db: u32, key: &[u8], volatile: bool) {
+    fn evict(
+        &'static self,
+        worker: usize,
+        now: i64,
+        (db, key): (u32, &[u8]),
+        volatile: bool,
+        own: (u64, &mut Out),
+    ) {
         let mut db = self.lock_db(worker, db, now, &[Place::of(key)]);
         let fits = db.peek(key).is_some_and(|entry| !volatile || entry.expiry().is_some());
         if !fits {
@@ -67,14 +87,15 @@ impl Server {
         db.remove(key);
         db.stats.evicted.add(1);
         let id = db.id;
-        db.shard_of(key).touch(id, key);
+        db.touch(key);
         db.event(event::EVICTED, "evicted", key);
         let mut request = Vec::new();
         push_request(&mut request, [&b"DEL"[..], key].into_iter());
-        self.log.append(id, &request);
-        let events = std::mem::take(&mut db.effects.events);
+        self.propagate(id, &request);
+        let news = std::mem::take(&mut db.effects.news);
         drop(db);
-        self.publish_events(events);
+        let (client, out) = own;
+        self.tell(news, client, Some(out));
     }
 
     /// Samples keys of one random shard into the pool.

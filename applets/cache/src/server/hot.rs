@@ -17,6 +17,16 @@ pub enum Policy {
     Ttl,
 }
 
+/// What `CLIENT PAUSE` holds back.
+pub mod pause {
+    /// Nothing.
+    pub const NONE: u8 = 0;
+    /// What changes keys.
+    pub const WRITES: u8 = 1;
+    /// Everything.
+    pub const ALL: u8 = 2;
+}
+
 /// The settings.
 #[derive(Default)]
 pub struct Hot {
@@ -29,17 +39,41 @@ pub struct Hot {
     lfu_decay: AtomicU32,
     /// `slowlog-log-slower-than`, in microseconds.
     pub slow_us: AtomicI64,
+    /// From how many ms on something is an event of LATENCY.
+    pub long_ms: AtomicI64,
+    /// Whether the times of commands are not spread over buckets.
+    pub untimed: AtomicBool,
     /// Clients that see every command.
     pub monitors: AtomicU32,
-    /// Until when clients are paused, in ms of Unix time.
+    /// Clients that track keys.
+    pub tracking: AtomicU32,
+    /// What of the clients' commands is held back: a number of [`pause`].
+    pub pause: AtomicU8,
+    /// Until when, in ms of Unix time.
     pub paused_until: AtomicI64,
-    /// Whether only writes are paused.
-    pub pause_writes_only: AtomicBool,
+    /// `maxmemory-clients` in bytes, 0 for none.
+    pub clients_max: AtomicU64,
     /// Whether expired keys are looked for (`DEBUG SET-ACTIVE-EXPIRE`).
     pub no_active_expire: AtomicBool,
 }
 
 impl Hot {
+    /// Holds commands back until `until`; what is already in force is never weakened.
+    pub fn pause_clients(&self, what: u8, until: i64) {
+        self.paused_until.fetch_max(until, Ordering::AcqRel);
+        self.pause.fetch_max(what, Ordering::AcqRel);
+    }
+
+    /// Ends a pause; with a time, only if that has come.
+    pub fn end_pause(&self, now_ms: Option<i64>) -> bool {
+        let over = now_ms.is_none_or(|now| self.paused_until.load(Ordering::Acquire) <= now);
+        if over {
+            self.pause.store(pause::NONE, Ordering::Release);
+            self.paused_until.store(0, Ordering::Release);
+        }
+        over
+    }
+
     /// Classes of events that are published.
     #[inline]
     pub fn events(&self) -> u32 {

@@ -99,6 +99,18 @@ impl Hub {
         }
     }
 
+    /// Whether all that a client listens to passes; patterns are not literal.
+    pub fn all_topics(&self, client: u64, passes: impl Fn(&[u8], bool) -> bool) -> bool {
+        let mut registry = self.write();
+        [Kind::Channel, Kind::Pattern, Kind::Shard].into_iter().all(|kind| {
+            let literal = kind != Kind::Pattern;
+            registry.topics(kind).iter().all(|(topic, listeners)| {
+                let listens = listeners.iter().any(|listener| listener.client == client);
+                !listens || passes(topic, literal)
+            })
+        })
+    }
+
     /// A client has changed its protocol.
     pub fn set_protocol(&self, client: u64, resp3: bool) {
         let mut registry = self.write();

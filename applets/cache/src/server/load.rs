@@ -29,7 +29,7 @@ impl Server {
         if config.is_on("appendonly") { self.load_log(&config) } else { self.load_rdb(&config) }
     }
 
-    fn load_rdb(&self, config: &Config) -> Result<(), String> {
+    fn load_rdb(&'static self, config: &Config) -> Result<(), String> {
         let path = config.rdb_path();
         if !path.exists() {
             return Ok(());
@@ -46,7 +46,11 @@ impl Server {
     }
 
     /// Loads an RDB file, or the preamble of a log; the bytes behind it.
-    fn load_rdb_file(&self, config: &Config, path: &Path) -> Result<(Loaded, Vec<u8>), String> {
+    fn load_rdb_file(
+        &'static self,
+        config: &Config,
+        path: &Path,
+    ) -> Result<(Loaded, Vec<u8>), String> {
         let bytes = rdb::read_file(path).map_err(|error| {
             format!("Fatal error loading the DB: {}. Exiting.", kernel_words(&error))
         })?;
@@ -64,6 +68,9 @@ impl Server {
             )
         })?;
         let rest = rest.to_vec();
+        drop(shards);
+        rdb::load_libraries(self, &loaded.libraries)
+            .map_err(|why| format!("{}: {why}", path.display()))?;
         Ok((loaded, rest))
     }
 
@@ -179,7 +186,8 @@ impl Server {
             match parser.parse(bytes, &limits) {
                 Step::Done(next) => {
                     out.bytes.clear();
-                    execute(&mut ex, &mut session, parser.args(bytes), &mut out);
+                    let done = execute(&mut ex, &mut session, parser.args(bytes), &mut out);
+                    debug_assert!(done, "nothing is held back while a log is loaded");
                     at = next;
                     if session.multi.is_none() {
                         whole = at;

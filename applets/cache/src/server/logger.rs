@@ -62,6 +62,16 @@ impl Logger {
         };
     }
 
+    /// What helps with finding a fault.
+    pub fn debug(&self, text: &str) {
+        self.line(0, text);
+    }
+
+    /// What may be of interest.
+    pub fn verbose(&self, text: &str) {
+        self.line(1, text);
+    }
+
     /// What an operator wants to know.
     pub fn notice(&self, text: &str) {
         self.line(2, text);

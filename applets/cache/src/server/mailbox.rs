@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use box_sys::epoll::Bell;
 
+use super::tls::TlsStream;
+
 /// A connection's socket.
 #[derive(Debug)]
 pub enum Stream {
@@ -15,6 +17,29 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Unix domain.
     Unix(UnixStream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream>),
+}
+
+impl Stream {
+    /// Whether bytes have come that no event will tell of.
+    pub fn has_more(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.has_more())
+    }
+
+    /// Whether bytes that were taken have not been sent.
+    pub fn is_owing(&self) -> bool {
+        matches!(self, Stream::Tls(stream) if stream.is_owing())
+    }
+
+    /// The TCP socket, if it is over one.
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match self {
+            Stream::Tcp(stream) => Some(stream),
+            Stream::Tls(stream) => Some(&stream.socket),
+            Stream::Unix(_) => None,
+        }
+    }
 }
 
 /// A message to a worker.
@@ -25,6 +50,8 @@ pub enum Message {
     Deliver(u64, Arc<[u8]>),
     /// A blocked client has been served: write its reply and go on with its requests.
     Served(u64, Vec<u8>),
+    /// The replication stream has grown.
+    Feed,
     /// Close a client's connection.
     Kill(u64),
     /// The pause is over: go on with all clients.

@@ -5,8 +5,10 @@ pub mod blocked;
 pub mod clients;
 pub mod cron;
 pub mod evict;
+pub mod histogram;
 pub mod hot;
 pub mod hub;
+pub mod latency;
 pub mod load;
 pub mod logger;
 pub mod mailbox;
@@ -14,6 +16,8 @@ pub mod save;
 pub mod session;
 pub mod start;
 pub mod stats;
+pub mod tls;
+pub mod tracking;
 pub mod worker;
 
 use std::collections::BTreeMap;
@@ -23,17 +27,23 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use box_wire::resp::Args;
 
+use crate::acl::Acl;
 use crate::cmd::Error;
-use crate::cmd::db::{Db, Effects, event};
+use crate::cmd::db::{Db, Effects, Expiry, News, event};
+use crate::cmd::reply::Out;
 use crate::cmd::slowlog::Slowlog;
 use crate::config::{Config, Refused};
 use crate::persist::aof::Log;
 use crate::persist::saver::Saver;
+use crate::repl::Repl;
+use crate::script::Scripts;
 use crate::store::shard::{Keyspace, Place, View};
 use mailbox::{Mailbox, Message};
 use session::Session;
 use stats::Stats;
 
+/// Parameters that a client may change only where `enable-protected-configs` lets it.
+const PROTECTED: &[&str] = &["dbfilename", "dir"];
 /// The most workers there can be.
 pub const WORKERS_MAX: usize = 16;
 /// Kinds of errors that are counted, so that nobody fills memory with their own.
@@ -53,12 +63,22 @@ pub struct Server {
     pub bin: bin::Bin,
     /// Who listens to what.
     pub hub: hub::Hub,
+    /// All users.
+    pub acl: Acl,
     /// All clients.
     pub clients: clients::Clients,
+    /// Who has read which key.
+    pub tracking: tracking::Tracking,
+    /// What took long.
+    pub latency: latency::Monitor,
     /// The slow commands.
     pub slowlog: Mutex<Slowlog>,
     /// The state of saving.
     pub saver: Saver,
+    /// Replication.
+    pub repl: Repl,
+    /// The interpreter and what runs in it.
+    pub scripts: Scripts,
     /// Where lines of the log go.
     pub logger: logger::Logger,
     /// Candidates for eviction.
@@ -69,6 +89,8 @@ pub struct Server {
     pub started: Instant,
     /// Bytes allocated when it had started.
     pub startup_bytes: usize,
+    /// How TLS is spoken, if it is.
+    pub tls: RwLock<Option<Arc<rustls::ServerConfig>>>,
     config: RwLock<Arc<Config>>,
     config_version: AtomicU64,
     stats: Vec<Stats>,
@@ -102,14 +124,20 @@ impl Server {
             log: Log::default(),
             bin: bin::Bin::default(),
             hub: hub::Hub::default(),
+            acl: Acl::default(),
             clients: clients::Clients::default(),
+            tracking: tracking::Tracking::default(),
+            latency: latency::Monitor::default(),
             slowlog: Mutex::default(),
             saver: Saver::new(now.as_secs() as i64),
+            repl: Repl::default(),
+            scripts: Scripts::default(),
             logger: logger::Logger::open(config.get("logfile"), config.get("loglevel"))?,
             pool: evict::Pool::default(),
             run_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
             started: Instant::now(),
             startup_bytes: box_sys::heap_use::used_bytes(),
+            tls: RwLock::default(),
             config: RwLock::new(Arc::new(config)),
             config_version: AtomicU64::new(1),
             stats: (0..=WORKERS_MAX).map(|_| Stats::new()).collect(),
@@ -141,11 +169,12 @@ impl Server {
         self.config_version.load(Ordering::Acquire)
     }
 
-    /// Changes the configuration: all of it or nothing.
+    /// Changes the configuration: all of it or nothing. `trusted` says whether what is protected
+    /// may change.
     ///
     /// # Errors
     /// The text of the error reply.
-    pub fn change_config(&self, pairs: &[(String, String)]) -> Result<(), String> {
+    pub fn change_config(&self, pairs: &[(String, String)], trusted: bool) -> Result<(), String> {
         let mut current = self.config.write().unwrap_or_else(PoisonError::into_inner);
         let mut config = Config::clone(&current);
         for (number, (name, value)) in pairs.iter().enumerate() {
@@ -155,7 +184,16 @@ impl Server {
                 ));
             }
             let words: Vec<String> = vec![value.clone()];
-            config.set(name, &words, true).map_err(|refused| match refused {
+            let set = if PROTECTED.iter().any(|known| name.eq_ignore_ascii_case(known)) && !trusted
+            {
+                Err(Refused::Protected)
+            } else {
+                config.set(name, &words, true)
+            };
+            set.map_err(|refused| match refused {
+                Refused::Protected => format!(
+                    "ERR CONFIG SET failed (possibly related to argument '{name}') - can't set protected config"
+                ),
                 Refused::Unknown => {
                     format!("ERR Unknown option or number of arguments for CONFIG SET - '{name}'")
                 }
@@ -177,8 +215,22 @@ impl Server {
             let here = std::env::current_dir().unwrap_or_default().display().to_string();
             let _ = config.set("dir", &[here], true);
         }
+        if pairs.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with("tls-")) {
+            let settings = tls::settings(&config).map_err(|why| {
+                self.logger.warning(&why);
+                format!(
+                    "ERR CONFIG SET failed (possibly related to argument '{}') - Unable to update \
+                     TLS configuration. Check server logs.",
+                    pairs.first().map_or("", |(name, _)| name.as_str())
+                )
+            })?;
+            *self.tls.write().unwrap_or_else(PoisonError::into_inner) = settings;
+        }
         *current = Arc::new(config);
         drop(current);
+        if pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case("requirepass")) {
+            self.acl.set_default_password(&self.config().requirepass);
+        }
         self.apply_config();
         Ok(())
     }
@@ -195,7 +247,12 @@ impl Server {
         let on = classes & (event::KEYSPACE | event::KEYEVENT) != 0;
         self.hot.set_events(if on { classes } else { 0 });
         self.hot.slow_us.store(config.int("slowlog-log-slower-than"), Ordering::Relaxed);
+        let long_ms = config.int("latency-monitor-threshold");
+        self.hot.long_ms.store(if long_ms > 0 { long_ms } else { i64::MAX }, Ordering::Relaxed);
+        self.hot.untimed.store(!config.is_on("latency-tracking"), Ordering::Relaxed);
         self.log.set_fsync(config.get("appendfsync"));
+        self.repl.set_backlog_size(config.get("repl-backlog-size").parse().unwrap_or(1 << 20));
+        self.hot.clients_max.store(config.clients_memory(memory), Ordering::Relaxed);
         self.config_version.fetch_add(1, Ordering::AcqRel);
     }
 
@@ -208,6 +265,11 @@ impl Server {
     /// A counter summed over all workers.
     pub fn sum(&self, counter: impl Fn(&Stats) -> u64) -> u64 {
         self.stats.iter().map(counter).sum()
+    }
+
+    /// How long the calls of a command took, by its number in the table.
+    pub fn times_of(&self, number: usize) -> histogram::Sum {
+        histogram::Sum::of(self.stats.iter().map(|stats| &stats.by_command[number].times))
     }
 
     /// Changes of keys so far.
@@ -264,8 +326,9 @@ impl Server {
             effects: Effects::default(),
             stats: self.stats(worker),
             no_touch: false,
-            expires: true,
-            last: None,
+            // While clients are paused, the data stays as it is.
+            expiry: self.expiry(),
+            declared: None,
         }
     }
 
@@ -286,18 +349,38 @@ impl Server {
         self.config.read().unwrap_or_else(PoisonError::into_inner).limits
     }
 
+    /// Whether anybody wants to know what changes.
+    #[inline]
+    pub fn logs_changes(&self) -> bool {
+        self.log.is_on() || self.repl.takes_changes()
+    }
+
+    /// What happens to keys whose time has come: a replica leaves them to its master, and while
+    /// clients are paused nothing changes.
+    fn expiry(&self) -> Expiry {
+        let paused = self.hot.pause.load(Ordering::Relaxed) != hot::pause::NONE;
+        if paused || self.repl.is_replica() { Expiry::Hidden } else { Expiry::Removed }
+    }
+
+    /// Appends a request to the log and to the stream of replicas. Called with its keys' shards
+    /// held.
+    pub fn propagate(&self, db: u32, request: &[u8]) {
+        self.log.append(db, request);
+        self.repl.append(db, request);
+    }
+
     /// Hands what a command has changed to the log: `request`, or what stands instead of it. Called
     /// with the shards held.
     pub fn commit(&self, db: &mut Db<'_>, request: &[u8]) {
         db.stats.dirty.add(db.effects.dirty);
-        if !self.log.is_on() {
+        if !self.logs_changes() {
             return;
         }
         if !request.is_empty() {
-            self.log.append(db.id, request);
+            self.propagate(db.id, request);
         }
         for (id, request) in std::mem::take(&mut db.effects.instead) {
-            self.log.append(id, &request);
+            self.propagate(id, &request);
         }
     }
 
@@ -338,6 +421,22 @@ impl Server {
         }
     }
 
+    /// Tells everybody what a command has done beside its reply. Called when the shards are free;
+    /// what is for the client `writer` itself goes to its output.
+    pub fn tell(&self, news: News, writer: u64, out: Option<&mut Out>) {
+        if !news.events.is_empty() {
+            self.publish_events(news.events);
+        }
+        if news.flushed || !news.changed.is_empty() {
+            let mut out = out;
+            let own = out.as_deref_mut().map(|out| (writer, out));
+            self.tracking.invalidate(self, &news.changed, writer, own);
+            if news.flushed {
+                self.tracking.invalidate_all(self, out.map(|out| (writer, out)));
+            }
+        }
+    }
+
     /// A client wants to see every command.
     pub fn start_monitor(&self, client: u64, worker: usize) {
         self.monitors.lock().unwrap_or_else(PoisonError::into_inner).push((client, worker));
@@ -354,14 +453,13 @@ impl Server {
 
     /// Shows a command to the clients that want to see it.
     pub fn feed_monitors(&self, session: &Session, args: Args<'_>) {
+        self.feed_monitors_as(session.db, &session.info.addr, args);
+    }
+
+    /// The same for whoever executes it in this database.
+    pub fn feed_monitors_as(&self, db: u32, who: &str, args: Args<'_>) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut line = format!(
-            "+{}.{:06} [{} {}]",
-            now.as_secs(),
-            now.subsec_micros(),
-            session.db,
-            session.info.addr
-        );
+        let mut line = format!("+{}.{:06} [{db} {who}]", now.as_secs(), now.subsec_micros(),);
         for arg in args.iter() {
             line.push(' ');
             crate::text::push_quoted(&mut line, arg);
@@ -389,6 +487,33 @@ impl Server {
         }
     }
 
+    /// Writes what a waiter gets that has waited for nothing.
+    pub fn push_timeout(&self, waiter: &blocked::Waiter, out: &mut Out) {
+        match waiter.want {
+            blocked::Want::Acks(offset, _) => out.count(self.repl.acknowledged(offset)),
+            _ => out.nil_array(),
+        }
+    }
+
+    /// Serves those who have waited for replicas' acknowledgements.
+    pub fn serve_acknowledged(&'static self, now: i64) {
+        let waiting: Vec<Arc<blocked::Waiter>> = {
+            let blocked = self.blocked.lock().unwrap_or_else(PoisonError::into_inner);
+            let done = |waiter: &&Arc<blocked::Waiter>| match waiter.want {
+                blocked::Want::Acks(offset, count) => self.repl.acknowledged(offset) >= count,
+                _ => false,
+            };
+            blocked.values().filter(done).cloned().collect()
+        };
+        for waiter in waiting {
+            if crate::cmd::blocking::give_up(self, WORKERS_MAX, now, &waiter) {
+                let mut out = Out::new(waiter.resp3);
+                self.push_timeout(&waiter, &mut out);
+                self.post(waiter.worker, Message::Served(waiter.client, out.bytes));
+            }
+        }
+    }
+
     /// `CLIENT UNBLOCK`: whether the client waited.
     pub fn unblock(&'static self, client: u64, with_error: bool, now: i64) -> bool {
         let waiter =
@@ -401,7 +526,7 @@ impl Server {
         if with_error {
             out.error(&Error::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
         } else {
-            out.nil_array();
+            self.push_timeout(&waiter, &mut out);
         }
         self.post(waiter.worker, Message::Served(client, out.bytes));
         true

@@ -17,7 +17,7 @@ impl Server {
         let config = self.config();
         let (cut, dirty) = {
             let mut view = self.keyspace.lock_all();
-            (rdb::cut(self.databases, &config, view.shards(), false), self.dirty())
+            (rdb::cut(self, &config, view.shards(), false), self.dirty())
         };
         self.logger.notice("Background saving started");
         let work = move || {
@@ -88,7 +88,7 @@ impl Server {
         let (cut, first) = {
             let mut view = self.keyspace.lock_all();
             let first = self.log.rotate()?;
-            (rdb::cut(self.databases, &config, view.shards(), true), first)
+            (rdb::cut(self, &config, view.shards(), true), first)
         };
         let (base, path) = self.log.next_base();
         rdb::write_cut(self, &cut, &path, config.is_on("rdbchecksum"))?;

@@ -9,8 +9,13 @@ use box_wire::resp::Args;
 
 use super::blocked::Waiter;
 use super::clients::ClientInfo;
+use crate::acl::User;
 use crate::cmd::table::Command;
+use crate::repl::Replica;
 use crate::store::shard::WatchFlag;
+
+/// What a client costs before it has said anything.
+const SESSION_BYTES: usize = 1024;
 
 /// A request that waits for EXEC.
 pub struct Queued {
@@ -32,6 +37,11 @@ impl Queued {
         queued
     }
 
+    /// Bytes that it takes.
+    pub fn size(&self) -> usize {
+        self.bytes.capacity() + self.ranges.capacity() * size_of::<Range<usize>>()
+    }
+
     /// Its arguments.
     pub fn args(&self) -> Args<'_> {
         Args::new(&self.bytes, &self.ranges)
@@ -43,6 +53,8 @@ impl Queued {
 pub struct Multi {
     /// What is to be executed.
     pub queue: Vec<Queued>,
+    /// Bytes that the queue takes.
+    pub bytes: usize,
     /// Whether a request was refused, so that EXEC will be.
     pub broken: bool,
 }
@@ -62,7 +74,7 @@ pub enum Replies {
 }
 
 /// What is done once a command has given its locks back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum After {
     /// Save in the background.
     Save,
@@ -77,6 +89,23 @@ pub enum After {
     },
     /// Load the append-only file again.
     LoadAof,
+    /// Follow a master.
+    Follow(String, u16),
+    /// Follow nobody.
+    FollowNobody,
+    /// Make the cut for replicas that wait.
+    FullSync,
+    /// See who has waited for a replica's acknowledgement.
+    Acknowledged,
+    /// Hand the master's role to a replica.
+    Failover {
+        /// Which; any that has got the furthest without one.
+        to: Option<(String, u16)>,
+        /// How long to wait for it, in ms; forever if 0.
+        timeout_ms: i64,
+        /// Whether to go on without waiting once the time is over.
+        force: bool,
+    },
 }
 
 /// What a client watches.
@@ -110,6 +139,8 @@ pub struct Session {
     pub db: u32,
     /// Whether it speaks RESP3.
     pub resp3: bool,
+    /// Whom it has authenticated as; nobody for what the server does by itself.
+    pub user: Option<Arc<User>>,
     /// Whether it has authenticated, or need not.
     pub authenticated: bool,
     /// Its transaction, if one has been begun.
@@ -124,6 +155,10 @@ pub struct Session {
     pub shard_channels: BTreeSet<Vec<u8>>,
     /// Which replies it wants.
     pub replies: Replies,
+    /// Its state as a replica, if it is one.
+    pub replica: Option<Arc<Replica>>,
+    /// Whether what it sends is the master's stream.
+    pub is_master: bool,
     /// What it waits for.
     pub blocked: Option<Arc<Waiter>>,
     /// Whether the connection ends once its replies are written.
@@ -134,6 +169,10 @@ pub struct Session {
     pub monitor: bool,
     /// Whether its reads do not renew the clocks of keys.
     pub no_touch: bool,
+    /// How it tracks keys: bits of [`super::tracking::mode`].
+    pub tracking: u32,
+    /// Bytes of the prefixes that it tracks.
+    pub prefix_bytes: usize,
 }
 
 impl Session {
@@ -144,6 +183,7 @@ impl Session {
             worker,
             db: 0,
             resp3: false,
+            user: None,
             authenticated,
             multi: None,
             watch: Watch::default(),
@@ -151,17 +191,36 @@ impl Session {
             patterns: BTreeSet::new(),
             shard_channels: BTreeSet::new(),
             replies: Replies::On,
+            replica: None,
+            is_master: false,
             blocked: None,
             closing: false,
             after: None,
             monitor: false,
             no_touch: false,
+            tracking: 0,
+            prefix_bytes: 0,
         }
     }
 
     /// The client's number.
     pub fn id(&self) -> u64 {
         self.info.id
+    }
+
+    /// Bytes that are kept for it beside its buffers.
+    pub fn memory(&self) -> usize {
+        let texts = |texts: &BTreeSet<Vec<u8>>| -> usize {
+            if texts.is_empty() { 0 } else { texts.iter().map(|text| text.len() + 64).sum() }
+        };
+        let watched = self.watch.keys.iter().map(|(_, key)| key.len() + 96).sum::<usize>();
+        SESSION_BYTES
+            + self.multi.as_ref().map_or(0, |multi| multi.bytes)
+            + watched
+            + texts(&self.channels)
+            + texts(&self.patterns)
+            + texts(&self.shard_channels)
+            + self.prefix_bytes
     }
 
     /// How many channels and patterns it listens to.

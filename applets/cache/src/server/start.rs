@@ -4,8 +4,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 use box_kit::exit::kernel_words;
 use box_kit::{Exit, Outcome};
@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::cron::Cron;
 use super::mailbox::{Mailbox, Stream};
+use super::tls::{self, TlsStream};
 use super::worker::{SIGNALS, Worker};
 use super::{Server, WORKERS_MAX};
 use crate::config::Config;
@@ -26,6 +27,7 @@ const LISTENERS_MAX: usize = 12;
 
 enum Listener {
     Tcp(TcpListener),
+    Tls(TcpListener, &'static Server),
     Unix(UnixListener),
 }
 
@@ -47,7 +49,9 @@ impl Chief {
     pub fn watch(&self, epoll: &Epoll) -> io::Result<()> {
         for (number, listener) in self.listeners.iter().enumerate() {
             match listener {
-                Listener::Tcp(tcp) => epoll.add(tcp, number as u64, Interest::READ)?,
+                Listener::Tcp(tcp) | Listener::Tls(tcp, _) => {
+                    epoll.add(tcp, number as u64, Interest::READ)?
+                }
                 Listener::Unix(unix) => epoll.add(unix, number as u64, Interest::READ)?,
             }
         }
@@ -66,6 +70,12 @@ impl Chief {
                 let (stream, _) = tcp.accept().ok()?;
                 stream.set_nonblocking(true).ok()?;
                 Some(Stream::Tcp(stream))
+            }
+            Listener::Tls(tcp, server) => {
+                let (stream, _) = tcp.accept().ok()?;
+                stream.set_nonblocking(true).ok()?;
+                let settings = server.tls.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+                Some(Stream::Tls(Box::new(TlsStream::new(stream, settings).ok()?)))
             }
             Listener::Unix(unix) => {
                 let (stream, _) = unix.accept().ok()?;
@@ -89,9 +99,14 @@ fn bind_tcp(ip: IpAddr, port: u16, backlog: i32) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-fn listen(server: &Server, config: &Config) -> Result<Vec<Listener>, ()> {
+/// The listeners of a port, one for each address.
+fn listen_on(
+    server: &'static Server,
+    config: &Config,
+    port: u16,
+    wrap: impl Fn(TcpListener) -> Listener,
+) -> Result<Vec<Listener>, ()> {
     let mut listeners = Vec::new();
-    let port = config.int("port") as u16;
     let backlog = config.int("tcp-backlog") as i32;
     for word in config.get("bind").split_whitespace().filter(|_| port != 0) {
         // A minus sign says that an address that is not there may be left out.
@@ -112,9 +127,7 @@ fn listen(server: &Server, config: &Config) -> Result<Vec<Listener>, ()> {
             }),
         };
         match bound {
-            Ok(listener) if listeners.len() < LISTENERS_MAX => {
-                listeners.push(Listener::Tcp(listener));
-            }
+            Ok(listener) if listeners.len() < LISTENERS_MAX / 2 => listeners.push(wrap(listener)),
             Ok(_) => {}
             Err(error) if optional && error.kind() != io::ErrorKind::AddrInUse => {}
             Err(error) => {
@@ -126,6 +139,31 @@ fn listen(server: &Server, config: &Config) -> Result<Vec<Listener>, ()> {
                 return Err(());
             }
         }
+    }
+    Ok(listeners)
+}
+
+fn listen(server: &'static Server, config: &Config) -> Result<Vec<Listener>, ()> {
+    let mut listeners = listen_on(server, config, config.int("port") as u16, Listener::Tcp)?;
+    let tls_port = config.int("tls-port") as u16;
+    if tls_port != 0 {
+        match tls::settings(config) {
+            Ok(settings @ Some(_)) => {
+                *server.tls.write().unwrap_or_else(PoisonError::into_inner) = settings;
+            }
+            Ok(None) => {
+                server.logger.warning("No tls-cert-file configured!");
+                server.logger.warning("Failed to configure TLS. Check logs for more info.");
+                return Err(());
+            }
+            Err(why) => {
+                server.logger.warning(&why);
+                server.logger.warning("Failed to configure TLS. Check logs for more info.");
+                return Err(());
+            }
+        }
+        let wrap = |listener| Listener::Tls(listener, server);
+        listeners.extend(listen_on(server, config, tls_port, wrap)?);
     }
     let path = config.get("unixsocket");
     if !path.is_empty() {
@@ -183,11 +221,19 @@ pub fn run(mut config: Config) -> Outcome {
     let server: &'static Server = Box::leak(Box::new(Server::new(config)?));
     let config = server.config();
     announce(server, &config);
+    if let Err(reason) = load_users(server, &config) {
+        server.logger.warning(&reason);
+        return Ok(Exit::FAILED);
+    }
     let signals = SignalFd::catch(&[SIGTERM, SIGINT])?;
     let Ok(listeners) = listen(server, &config) else { return Ok(Exit::FAILED) };
     if let Err(reason) = server.load() {
         server.logger.warning(&reason);
         return Ok(Exit::FAILED);
+    }
+    let master = config.get("replicaof").split_once(' ');
+    if let Some((host, port)) = master.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
+        server.follow(host, port);
     }
     let pidfile = config.get("pidfile");
     if !pidfile.is_empty() {
@@ -198,6 +244,38 @@ pub fn run(mut config: Config) -> Outcome {
     serve(server, chief, workers)?;
     let bad = server.ended_badly.load(Ordering::Acquire);
     Ok(if bad { Exit::FAILED } else { Exit::DONE })
+}
+
+/// The users of the configuration, or of the file that it names.
+fn load_users(server: &Server, config: &Config) -> Result<(), String> {
+    let channels = config.get("acl-pubsub-default") == "allchannels";
+    let path = config.get("aclfile");
+    if !config.users.is_empty() && !path.is_empty() {
+        return Err(
+            "Configuring Redis with users defined in redis.conf and at the same setting an \
+                    ACL file path is invalid. This setup is very likely to lead to configuration \
+                    errors and security holes, please define either an ACL file or declare users \
+                    directly in your redis.conf, but not both."
+                .into(),
+        );
+    }
+    if !config.requirepass.is_empty() {
+        server.acl.set_default_password(&config.requirepass);
+    }
+    for words in &config.users {
+        let (name, rules) = words.split_first().ok_or("user: wrong number of arguments")?;
+        let rules: Vec<&[u8]> = rules.iter().map(String::as_bytes).collect();
+        server.acl.set_user(name, &rules, channels).map_err(|why| {
+            format!("Error in user declaration '{name}': {}", why.trim_start_matches("ERR "))
+        })?;
+    }
+    if path.is_empty() {
+        return Ok(());
+    }
+    server
+        .acl
+        .load(path.as_ref(), channels)
+        .map_err(|why| format!("Aborting Redis startup because of ACL errors: {why}"))
 }
 
 fn announce(server: &Server, config: &Config) {

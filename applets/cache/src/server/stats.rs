@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::histogram::Histogram;
 use crate::cmd::table;
 
 /// A counter with one writer.
@@ -34,6 +35,8 @@ pub struct CommandStats {
     pub calls: Counter,
     /// Time, in ns.
     pub ns: Counter,
+    /// How the times are spread.
+    pub times: Histogram,
     /// Calls refused before they ran.
     pub rejected: Counter,
     /// Calls that replied an error.
@@ -95,6 +98,7 @@ impl Stats {
         }
         for of in &self.by_command {
             [&of.calls, &of.ns, &of.rejected, &of.failed].into_iter().for_each(Counter::reset);
+            of.times.reset();
         }
     }
 }

@@ -5,9 +5,11 @@
 //! bring it to disk where asked for); write replies. Replies leave at the end of the turn, so that a
 //! pipeline costs one write, and the log of many clients one fdatasync.
 
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,8 +23,8 @@ use super::mailbox::{Mailbox, Message, Stream};
 use super::session::{After, Session};
 use crate::cmd::dispatch::{Executor, execute};
 use crate::cmd::reply::Out;
-use crate::cmd::{Error, blocking, pubsub, transaction};
-use crate::config::Config;
+use crate::cmd::{Error, blocking, pubsub, tracking, transaction};
+use crate::config::{Config, OutputLimit};
 
 /// The bell's token; those of listeners are below it.
 const BELL: u64 = 15;
@@ -36,6 +38,8 @@ const READ_BYTES: usize = 16 * 1024;
 const WRITE_EARLY: usize = 1 << 20;
 /// Room that a quiet connection keeps.
 const KEEP_BYTES: usize = 16 * 1024;
+/// Bytes of the replication stream that wait in a connection at most.
+const FEED_BYTES: usize = 1 << 20;
 /// How often a worker looks after its connections.
 const CARE: Duration = Duration::from_millis(100);
 
@@ -44,6 +48,7 @@ impl Read for &Stream {
         match self {
             Stream::Tcp(stream) => (&mut &*stream).read(buf),
             Stream::Unix(stream) => (&mut &*stream).read(buf),
+            Stream::Tls(stream) => stream.read(buf),
         }
     }
 }
@@ -53,11 +58,15 @@ impl Write for &Stream {
         match self {
             Stream::Tcp(stream) => (&mut &*stream).write(buf),
             Stream::Unix(stream) => (&mut &*stream).write(buf),
+            Stream::Tls(stream) => stream.write(buf),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        match self {
+            Stream::Tls(stream) => stream.settle(),
+            Stream::Tcp(_) | Stream::Unix(_) => Ok(()),
+        }
     }
 }
 
@@ -66,6 +75,7 @@ impl AsFd for Stream {
         match self {
             Stream::Tcp(stream) => stream.as_fd(),
             Stream::Unix(stream) => stream.as_fd(),
+            Stream::Tls(stream) => stream.socket.as_fd(),
         }
     }
 }
@@ -87,9 +97,31 @@ struct Conn {
     listed: bool,
     /// The peer will send nothing more.
     ended: bool,
+    /// Its next request is held back by a pause.
+    postponed: bool,
+    /// More replies wait for it than may: it ends without getting them.
+    overflown: bool,
+    /// Since when more than the soft limit wait, in ms of Unix time.
+    soft_since: Option<i64>,
+    /// What the server's total has of it.
+    accounted: usize,
 }
 
-/// A worker.
+thread_local! {
+    /// The worker of this thread, so that the interpreter's hook finds it.
+    static CURRENT: RefCell<Option<Rc<RefCell<Worker>>>> = const { RefCell::new(None) };
+}
+
+/// Serves the other connections of this thread's worker while one of them runs a slow script.
+pub fn serve_while_busy() {
+    let worker = CURRENT.with(|current| current.borrow().clone());
+    if let Some(worker) = worker {
+        Worker::busy_turn(&worker);
+    }
+}
+
+/// A worker. It is not borrowed while a command runs: a slow script serves other connections from
+/// within.
 pub struct Worker {
     server: &'static Server,
     number: usize,
@@ -102,6 +134,10 @@ pub struct Worker {
     config_version: u64,
     paused: Vec<u64>,
     last_care: Instant,
+    /// Inside a slow script: nothing that locks a shard may be done.
+    busy: bool,
+    /// Connections that have ended meanwhile.
+    to_close: Vec<u64>,
     /// What only the first worker does.
     chief: Option<super::start::Chief>,
 }
@@ -134,67 +170,108 @@ impl Worker {
             config_version: server.config_version(),
             paused: Vec::new(),
             last_care: Instant::now(),
+            busy: false,
+            to_close: Vec::new(),
             chief,
         })
     }
 
     /// Works until the server ends.
-    pub fn run(mut self) {
+    pub fn run(self) {
+        let server = self.server;
+        let this = Rc::new(RefCell::new(self));
+        CURRENT.with(|current| *current.borrow_mut() = Some(this.clone()));
         let mut events = Events::with_room(256);
-        while !self.server.ending.load(Ordering::Acquire) {
-            let timeout = self.wait_for();
-            if timeout.is_zero() || self.mailbox.may_sleep() {
-                if self.epoll.wait(&mut events, Some(timeout)).is_err() {
-                    return;
-                }
-                self.mailbox.awake();
+        while !server.ending.load(Ordering::Acquire) {
+            if this.borrow_mut().wait(&mut events).is_err() {
+                return;
             }
-            self.turn(&events);
+            Worker::turn(&this, &events);
         }
-        self.flush();
+        this.borrow_mut().flush();
+        CURRENT.with(|current| *current.borrow_mut() = None);
+    }
+
+    fn wait(&mut self, events: &mut Events) -> io::Result<()> {
+        let timeout = self.wait_for();
+        if timeout.is_zero() || self.mailbox.may_sleep() {
+            self.epoll.wait(events, Some(timeout))?;
+            self.mailbox.awake();
+        }
+        Ok(())
+    }
+
+    /// A turn from inside a slow script.
+    fn busy_turn(this: &RefCell<Worker>) {
+        let mut events = Events::with_room(64);
+        {
+            let Ok(mut worker) = this.try_borrow_mut() else { return };
+            if worker.epoll.wait(&mut events, Some(Duration::ZERO)).is_err() {
+                return;
+            }
+            worker.busy = true;
+        }
+        Worker::turn(this, &events);
+        this.borrow_mut().busy = false;
     }
 
     fn wait_for(&self) -> Duration {
         let mut wait = CARE.saturating_sub(self.last_care.elapsed());
-        if let Some((at, _)) = self.deadlines.first() {
+        let pause = || self.server.hot.paused_until.load(Ordering::Acquire);
+        let pause = (!self.paused.is_empty()).then(pause);
+        if let Some(at) = self.deadlines.first().map(|(at, _)| *at).into_iter().chain(pause).min() {
             let ms = (at - self.server.now_ms()).max(0) as u64;
             wait = wait.min(Duration::from_millis(ms));
         }
         wait
     }
 
-    fn turn(&mut self, events: &Events) {
-        self.server.stats(self.number).turns.add(1);
-        if self.config_version != self.server.config_version() {
-            self.config_version = self.server.config_version();
-            self.config = self.server.config();
-        }
+    fn turn(this: &RefCell<Worker>, events: &Events) {
+        let (server, number, config, busy) = this.borrow_mut().begin_turn();
         let now = Instant::now();
-        let config = self.config.clone();
         let mut ex = Executor {
-            server: self.server,
+            server,
             config: &config,
-            worker: self.number,
-            base_ms: self.server.now_ms(),
+            worker: number,
+            base_ms: server.now_ms(),
             base: now,
             last: now,
             loading: false,
         };
         for (token, ready) in events.iter() {
             match token {
-                BELL => self.mailbox.bell.silence(),
-                SIGNALS => self.signal(),
-                listener if listener < SIGNALS => self.accept(listener as usize),
-                token => self.ready(&mut ex, token - FIRST, ready),
+                BELL => this.borrow().mailbox.bell.silence(),
+                SIGNALS if busy => {}
+                SIGNALS => this.borrow_mut().signal(),
+                listener if listener < SIGNALS => this.borrow_mut().accept(listener as usize),
+                token => Worker::ready(this, &mut ex, token - FIRST, ready),
             }
         }
-        self.mail(&mut ex);
-        self.expire_waits(&mut ex);
-        if self.last_care.elapsed() >= CARE {
-            self.last_care = Instant::now();
-            self.care(&mut ex);
+        Worker::mail(this, &mut ex);
+        // Nothing that locks a shard while a script holds them all.
+        if !busy && !server.scripts.is_active() {
+            Worker::expire_waits(this, &mut ex);
+            let pauses = !this.borrow().paused.is_empty();
+            if pauses && server.hot.end_pause(Some(server.now_ms())) {
+                Worker::resume(this, &mut ex);
+            }
+            if this.borrow().last_care.elapsed() >= CARE {
+                this.borrow_mut().care(&ex);
+            }
         }
-        self.flush();
+        this.borrow_mut().flush();
+    }
+
+    fn begin_turn(&mut self) -> (&'static Server, usize, Arc<Config>, bool) {
+        self.server.stats(self.number).turns.add(1);
+        if self.config_version != self.server.config_version() {
+            self.config_version = self.server.config_version();
+            self.config = self.server.config();
+        }
+        if !self.busy && !self.server.scripts.is_active() {
+            std::mem::take(&mut self.to_close).into_iter().for_each(|id| self.close(id));
+        }
+        (self.server, self.number, self.config.clone(), self.busy)
     }
 
     fn signal(&mut self) {
@@ -226,8 +303,8 @@ impl Worker {
             let _ = (&stream).write_all(b"-ERR max number of clients reached\r\n");
             return;
         }
-        let (addr, laddr, unix, local) = match &stream {
-            Stream::Tcp(tcp) => {
+        let (addr, laddr, unix, local) = match stream.tcp() {
+            Some(tcp) => {
                 let _ = tcp.set_nodelay(true);
                 let peer = tcp.peer_addr();
                 let local = peer.as_ref().is_ok_and(|addr| addr.ip().to_canonical().is_loopback());
@@ -236,12 +313,12 @@ impl Worker {
                 };
                 (text(peer), text(tcp.local_addr()), false, local)
             }
-            Stream::Unix(_) => {
+            None => {
                 let path = format!("{}:0", self.config.get("unixsocket"));
                 (path.clone(), path, true, true)
             }
         };
-        let open = self.config.requirepass.is_empty();
+        let open = self.server.acl.is_open();
         if !local
             && open
             && self.config.is_on("protected-mode")
@@ -277,7 +354,8 @@ impl Worker {
         }
         stats.connections.add(1);
         self.server.clients.add(&info);
-        let session = Session::new(info, self.number, open);
+        let mut session = Session::new(info, self.number, open);
+        session.user = Some(self.server.acl.default_user());
         let conn = Conn {
             stream,
             session,
@@ -290,46 +368,58 @@ impl Worker {
             wants_write: false,
             listed: false,
             ended: false,
+            postponed: false,
+            overflown: false,
+            soft_since: None,
+            accounted: 0,
         };
         self.conns.insert(id, Box::new(conn));
     }
 
-    fn ready(&mut self, ex: &mut Executor<'_>, id: u64, ready: Interest) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        if ready.is_writable() && conn.wants_write {
-            self.list(id);
-        }
-        let Some(conn) = self.conns.get_mut(&id) else { return };
-        if ready.is_readable() && !conn.session.closing {
-            let stats = self.server.stats(self.number);
-            match conn.read() {
-                Ok(0) => conn.ended = true,
-                Ok(count) => {
-                    stats.read_bytes.add(count as u64);
-                    stats.reads.add(1);
-                    conn.session.info.used_ms.store(ex.base_ms, Ordering::Relaxed);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => conn.ended = true,
+    fn ready(this: &RefCell<Worker>, ex: &mut Executor<'_>, id: u64, ready: Interest) {
+        while this.borrow_mut().read(ex, id, ready) {
+            Worker::process(this, ex, id);
+            if !this.borrow().conns.get(&id).is_some_and(|conn| conn.stream.has_more()) {
+                break;
             }
-            if conn.ended {
-                return self.close(id);
-            }
-            self.process(ex, id);
         }
     }
 
+    /// Reads what has come for a connection; whether something has.
+    fn read(&mut self, ex: &Executor<'_>, id: u64, ready: Interest) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        if ready.is_writable() && conn.wants_write {
+            self.list(id);
+        }
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        if !ready.is_readable() || conn.session.closing {
+            return false;
+        }
+        let stats = self.server.stats(self.number);
+        match conn.read() {
+            Ok(0) => conn.ended = true,
+            Ok(count) => {
+                stats.read_bytes.add(count as u64);
+                stats.reads.add(1);
+                conn.session.info.used_ms.store(ex.base_ms, Ordering::Relaxed);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => conn.ended = true,
+        }
+        if conn.ended {
+            self.close(id);
+            return false;
+        }
+        true
+    }
+
     /// Executes all whole requests of a connection.
-    fn process(&mut self, ex: &mut Executor<'_>, id: u64) {
-        let Some(mut conn) = self.conns.remove(&id) else { return };
+    fn process(this: &RefCell<Worker>, ex: &mut Executor<'_>, id: u64) {
+        let Some(mut conn) = this.borrow_mut().conns.remove(&id) else { return };
         let mut query = std::mem::take(&mut conn.query);
         ex.last = Instant::now();
-        while !conn.session.closing && conn.session.blocked.is_none() {
-            if self.is_paused(ex) {
-                self.paused.push(id);
-                break;
-            }
+        while !conn.session.closing && conn.session.blocked.is_none() && !conn.postponed {
             let limits = Limits {
                 bulk_bytes: ex.config.proto_max_bulk_len,
                 authenticated: conn.session.authenticated,
@@ -337,14 +427,22 @@ impl Worker {
             match conn.parser.parse(&query[..conn.filled], &limits) {
                 Step::Done(next) => {
                     let args = conn.parser.args(&query[..conn.filled]);
-                    if !args.is_empty() {
-                        execute(ex, &mut conn.session, args, &mut conn.out);
+                    if !args.is_empty() && !execute(ex, &mut conn.session, args, &mut conn.out) {
+                        conn.parser.start(conn.start);
+                        this.borrow_mut().postpone(&mut conn);
+                        break;
                     }
                     conn.start = next;
                     conn.parser.start(next);
-                    self.follow_up(&mut conn);
+                    if conn.session.blocked.is_some() || conn.session.after.is_some() {
+                        this.borrow_mut().follow_up(&mut conn);
+                    }
+                    if conn.waiting() > conn.limit(ex.config).hard {
+                        conn.overflown = true;
+                        break;
+                    }
                     if conn.out.bytes.len() - conn.written > WRITE_EARLY && !ex.server.log.is_on() {
-                        let _ = conn.write(self.server.stats(self.number));
+                        let _ = conn.write(ex.server.stats(ex.worker));
                     }
                 }
                 Step::More { reserve } => {
@@ -366,17 +464,18 @@ impl Worker {
         if conn.filled > ex.config.query_buffer_limit {
             conn.session.closing = true;
         }
-        conn.session.info.query_bytes.store(conn.filled, Ordering::Relaxed);
-        self.conns.insert(id, conn);
-        self.list(id);
+        conn.account(ex.server);
+        let mut worker = this.borrow_mut();
+        worker.conns.insert(id, conn);
+        worker.list(id);
     }
 
-    fn is_paused(&self, ex: &Executor<'_>) -> bool {
-        let until = self.server.hot.paused_until.load(Ordering::Acquire);
-        if until == 0 || until <= ex.base_ms {
-            return false;
-        }
-        !self.server.hot.pause_writes_only.load(Ordering::Relaxed)
+    /// Holds a connection's next request back until the pause is over.
+    fn postpone(&mut self, conn: &mut Conn) {
+        conn.postponed = true;
+        conn.session.info.set_flag(flag::BLOCKED, true);
+        self.server.clients.blocked.fetch_add(1, Ordering::Relaxed);
+        self.paused.push(conn.session.id());
     }
 
     /// What a command has left to be done when its locks were given back.
@@ -392,6 +491,13 @@ impl Worker {
             None => {}
             Some(After::Save) => drop(self.server.save_in_background()),
             Some(After::Rewrite) => drop(self.server.rewrite_in_background()),
+            Some(After::Follow(host, port)) => self.server.follow(&host, port),
+            Some(After::FollowNobody) => self.server.follow_nobody(),
+            Some(After::FullSync) => self.server.start_full_syncs(),
+            Some(After::Acknowledged) => self.server.serve_acknowledged(self.server.now_ms()),
+            Some(After::Failover { to, timeout_ms, force }) => {
+                self.server.fail_over(to, timeout_ms, force);
+            }
             Some(After::LoadAof) => match self.server.reload_log() {
                 Ok(()) => conn.out.ok(),
                 Err(error) => conn.out.error(&Error::made(format!("ERR {error}"))),
@@ -413,33 +519,57 @@ impl Worker {
         }
     }
 
-    fn mail(&mut self, ex: &mut Executor<'_>) {
-        for message in self.mailbox.take() {
+    fn mail(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
+        let messages = this.borrow().mailbox.take();
+        for message in messages {
             match message {
-                Message::Connection(stream) => self.take_in(stream),
-                Message::Deliver(id, bytes) => {
-                    if let Some(conn) = self.conns.get_mut(&id) {
-                        conn.out.raw(&bytes);
-                        self.list(id);
-                    }
-                }
-                Message::Served(id, reply) => self.served(ex, id, &reply),
-                Message::Kill(id) => self.close(id),
-                Message::Resume => self.resume(ex),
+                Message::Connection(stream) => this.borrow_mut().take_in(stream),
+                Message::Deliver(id, bytes) => this.borrow_mut().deliver(id, &bytes),
+                Message::Served(id, reply) => Worker::served(this, ex, id, &reply),
+                Message::Kill(id) => this.borrow_mut().close(id),
+                // The turn's end feeds all replicas.
+                Message::Feed => {}
+                Message::Resume => Worker::resume(this, ex),
                 Message::Stop => {}
             }
         }
     }
 
-    fn resume(&mut self, ex: &mut Executor<'_>) {
-        for id in std::mem::take(&mut self.paused) {
-            self.process(ex, id);
+    fn deliver(&mut self, id: u64, bytes: &[u8]) {
+        if let Some(conn) = self.conns.get_mut(&id) {
+            conn.out.raw(bytes);
+            self.list(id);
         }
     }
 
-    fn served(&mut self, ex: &mut Executor<'_>, id: u64, reply: &[u8]) {
+    fn resume(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
+        let paused = std::mem::take(&mut this.borrow_mut().paused);
+        for id in paused {
+            if this.borrow_mut().end_postponement(id) {
+                Worker::process(this, ex, id);
+            }
+        }
+    }
+
+    /// Lets a connection go on after a pause; whether it is still there.
+    fn end_postponement(&mut self, id: u64) -> bool {
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        conn.postponed = false;
+        conn.session.info.set_flag(flag::BLOCKED, false);
+        self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
+        true
+    }
+
+    fn served(this: &RefCell<Worker>, ex: &mut Executor<'_>, id: u64, reply: &[u8]) {
+        if this.borrow_mut().end_wait(id, reply) {
+            Worker::process(this, ex, id);
+        }
+    }
+
+    /// Takes a reply for a client that has waited; whether it is still there.
+    fn end_wait(&mut self, id: u64, reply: &[u8]) -> bool {
         self.server.end_wait(id);
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else { return false };
         if let Some(waiter) = conn.session.blocked.take()
             && let Some(until) = waiter.until_ms
         {
@@ -447,33 +577,39 @@ impl Worker {
         }
         conn.session.info.set_flag(flag::BLOCKED, false);
         conn.out.raw(reply);
-        self.process(ex, id);
+        true
     }
 
     /// Gives up for those whose time is over.
-    fn expire_waits(&mut self, ex: &mut Executor<'_>) {
-        let now = self.server.now_ms();
-        while let Some((until, id)) = self.deadlines.first().copied() {
+    fn expire_waits(this: &RefCell<Worker>, ex: &mut Executor<'_>) {
+        let now = ex.server.now_ms();
+        loop {
+            let Some((until, id)) = this.borrow().deadlines.first().copied() else { return };
             if until > now {
                 return;
             }
-            self.deadlines.remove(&(until, id));
-            let waiter = self.conns.get(&id).and_then(|conn| conn.session.blocked.clone());
+            this.borrow_mut().deadlines.remove(&(until, id));
+            let waiter = this.borrow().conns.get(&id).and_then(|conn| conn.session.blocked.clone());
             let Some(waiter) = waiter else { continue };
-            if blocking::give_up(self.server, self.number, now, &waiter) {
+            if blocking::give_up(ex.server, ex.worker, now, &waiter) {
                 let mut out = Out::new(waiter.resp3);
-                out.nil_array();
-                self.served(ex, id, &out.bytes);
+                ex.server.push_timeout(&waiter, &mut out);
+                Worker::served(this, ex, id, &out.bytes);
             }
         }
     }
 
     /// Looks after connections, and after the server if it is the chief.
-    fn care(&mut self, ex: &mut Executor<'_>) {
-        let paused = self.server.hot.paused_until.load(Ordering::Acquire);
-        if paused <= self.server.now_ms() && !self.paused.is_empty() {
-            self.resume(ex);
-        }
+    fn care(&mut self, ex: &Executor<'_>) {
+        self.last_care = Instant::now();
+        let now = ex.base_ms;
+        let late = |conn: &Conn| {
+            let limit = conn.limit(ex.config);
+            conn.soft_since.is_some_and(|since| now - since > limit.soft_ms)
+        };
+        let late: Vec<u64> =
+            self.conns.iter().filter(|(_, conn)| late(conn)).map(|(id, _)| *id).collect();
+        late.into_iter().for_each(|id| self.close_overflown(id));
         if ex.config.timeout_s > 0 {
             let limit = ex.base_ms - ex.config.timeout_s * 1000;
             let idle: Vec<u64> = self
@@ -493,8 +629,34 @@ impl Worker {
         }
     }
 
+    /// Gives replicas what of the stream they have not got.
+    fn feed(&mut self) {
+        if self.server.repl.count.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        for replica in self.server.repl.replicas() {
+            if replica.worker != self.number || !replica.is(crate::repl::state::ONLINE) {
+                continue;
+            }
+            let Some(conn) = self.conns.get_mut(&replica.client) else { continue };
+            let room = FEED_BYTES.saturating_sub(conn.waiting());
+            let sent = replica.sent.load(Ordering::Relaxed);
+            match self.server.repl.read(sent, room, &mut conn.out.bytes) {
+                Some(0) => {}
+                Some(count) => {
+                    replica.sent.store(sent + count as u64, Ordering::Release);
+                    self.list(replica.client);
+                }
+                None => self.close(replica.client),
+            }
+        }
+        self.server.repl.wake(self.server, self.number);
+    }
+
     /// Writes the log, then replies.
     fn flush(&mut self) {
+        self.feed();
+        self.server.evict_clients();
         if let Err(error) = self.server.log.flush() {
             self.server.logger.warning(&format!(
                 "Error writing to the AOF file: {}",
@@ -515,15 +677,25 @@ impl Worker {
         for id in std::mem::take(&mut self.to_write) {
             let Some(conn) = self.conns.get_mut(&id) else { continue };
             conn.listed = false;
+            let limit = conn.limit(&self.config);
+            if conn.overflown || conn.waiting() > limit.hard {
+                self.close_overflown(id);
+                continue;
+            }
             let result = conn.write(stats);
-            let left = conn.out.bytes.len() - conn.written;
-            conn.session.info.reply_bytes.store(left, Ordering::Relaxed);
-            let limit = self.config.output_limits[usize::from(conn.session.subscriptions() > 0)];
-            if result.is_err() || (left == 0 && conn.session.closing) || left > limit {
+            let left = conn.waiting();
+            conn.account(self.server);
+            let owing = conn.stream.is_owing();
+            if result.is_err() || (left == 0 && conn.session.closing && !owing) {
                 self.close(id);
                 continue;
             }
-            let wants_write = left > 0;
+            if left <= limit.soft {
+                conn.soft_since = None;
+            } else if conn.soft_since.is_none() {
+                conn.soft_since = Some(self.server.now_ms());
+            }
+            let wants_write = left > 0 || owing;
             if wants_write != conn.wants_write {
                 conn.wants_write = wants_write;
                 let interest =
@@ -533,7 +705,26 @@ impl Worker {
         }
     }
 
+    /// Ends a connection that does not fetch its replies.
+    fn close_overflown(&mut self, id: u64) {
+        if let Some(conn) = self.conns.get(&id) {
+            let line = conn.session.info.line(self.server.now_ms());
+            self.server.logger.warning(&format!(
+                "Client {line} scheduled to be closed ASAP for overcoming of output buffer limits."
+            ));
+            self.close(id);
+        }
+    }
+
     fn close(&mut self, id: u64) {
+        if self.busy || self.server.scripts.is_active() {
+            // What it watches and waits for stands in shards that the script holds.
+            if let Some(conn) = self.conns.get_mut(&id) {
+                conn.session.closing = true;
+                self.to_close.push(id);
+            }
+            return;
+        }
         let Some(mut conn) = self.conns.remove(&id) else { return };
         let session = &mut conn.session;
         if let Some(waiter) = session.blocked.take() {
@@ -545,14 +736,53 @@ impl Worker {
         }
         transaction::unwatch_all(self.server, session);
         pubsub::stop_all(self.server, session);
+        tracking::stop(self.server, session);
+        if conn.postponed {
+            self.server.clients.blocked.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.server.clients.memory.fetch_sub(conn.accounted, Ordering::Relaxed);
         if session.monitor {
             self.server.stop_monitor(id);
+        }
+        if session.replica.is_some() {
+            self.server.repl.remove(id);
         }
         self.server.clients.remove(id);
     }
 }
 
 impl Conn {
+    /// Bytes of replies that wait to be written.
+    fn waiting(&self) -> usize {
+        self.out.bytes.len() - self.written
+    }
+
+    fn limit(&self, config: &Config) -> OutputLimit {
+        if self.session.info.has_flag(flag::REPLICA) {
+            // What it has not got waits in the backlog.
+            return OutputLimit::NONE;
+        }
+        config.output_limits[usize::from(self.session.subscriptions() > 0)]
+    }
+
+    /// Notes for others how much is kept for this connection.
+    fn account(&mut self, server: &Server) {
+        let info = &self.session.info;
+        info.query_bytes.store(self.filled, Ordering::Relaxed);
+        info.reply_bytes.store(self.waiting(), Ordering::Relaxed);
+        let memory = self.query.len() + self.out.bytes.capacity() + self.session.memory();
+        if memory != self.accounted {
+            server.clients.memory.fetch_add(memory, Ordering::Relaxed);
+            server.clients.memory.fetch_sub(self.accounted, Ordering::Relaxed);
+            self.accounted = memory;
+            info.memory.store(memory, Ordering::Relaxed);
+            info.rooms[0].store(self.query.len(), Ordering::Relaxed);
+            info.rooms[1].store(self.out.bytes.capacity(), Ordering::Relaxed);
+            let multi = self.session.multi.as_ref().map_or(0, |multi| multi.bytes);
+            info.multi_bytes.store(multi, Ordering::Relaxed);
+        }
+    }
+
     fn read(&mut self) -> io::Result<usize> {
         let room = self.query.len() - self.filled;
         if room < READ_BYTES {
@@ -582,6 +812,10 @@ impl Conn {
     }
 
     fn write(&mut self, stats: &super::stats::Stats) -> io::Result<()> {
+        match (&self.stream).flush() {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
         while self.written < self.out.bytes.len() {
             match (&self.stream).write(&self.out.bytes[self.written..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -7,11 +7,12 @@
 //! everybody. What a [`View`] does not hold cannot be reached.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::entry::Entry;
 use super::hash;
+use super::lock::{Guard, Lock};
 use super::table::Table;
 use crate::persist::snapshot::Snapshot;
 use crate::server::blocked::Waiter;
@@ -81,7 +82,9 @@ impl Shard {
 
 /// All shards.
 pub struct Keyspace {
-    shards: Vec<Mutex<Shard>>,
+    shards: Vec<Lock<Shard>>,
+    /// Whether whoever waits for a shard is to give up: a slow script holds them all.
+    slow: AtomicBool,
 }
 
 /// The hash of a key and the shard it is in.
@@ -119,7 +122,7 @@ impl Keyspace {
     /// Empty ones for `dbs` databases.
     pub fn new(dbs: usize) -> Keyspace {
         let shard = || {
-            Mutex::new(Shard {
+            Lock::new(Shard {
                 dbs: (0..dbs).map(|_| Table::new()).collect(),
                 watched: HashMap::new(),
                 waiting: HashMap::new(),
@@ -127,14 +130,49 @@ impl Keyspace {
                 snapshot: None,
             })
         };
-        Keyspace { shards: (0..SHARDS).map(|_| shard()).collect() }
+        let shards = (0..SHARDS).map(|_| shard()).collect();
+        Keyspace { shards, slow: AtomicBool::new(false) }
     }
 
     /// Locks one shard.
     #[inline]
-    pub fn shard(&self, index: usize) -> MutexGuard<'_, Shard> {
-        // A panic ends the process of a release build; in a test the shard is whole enough.
-        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn shard(&self, index: usize) -> Guard<'_, Shard> {
+        self.shards[index].lock()
+    }
+
+    /// Locks one shard, unless a slow script holds it.
+    #[inline]
+    fn shard_unless_slow(&self, index: usize) -> Option<Guard<'_, Shard>> {
+        self.shards[index].lock_unless(|| self.slow.load(Ordering::Acquire))
+    }
+
+    /// From here on a script is slow, or none is any more.
+    pub fn set_slow(&self, slow: bool) {
+        self.slow.store(slow, Ordering::Release);
+    }
+
+    /// Locks the shards of `places`, unless a slow script holds one.
+    #[inline]
+    pub fn lock_unless_slow(&self, places: &[Place]) -> Option<View<'_>> {
+        if let [place] = places {
+            return Some(View {
+                held: Held::One(place.shard, self.shard_unless_slow(place.shard)?),
+            });
+        }
+        let mut shards: Vec<usize> = places.iter().map(|place| place.shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        if shards.is_empty() {
+            return Some(View { held: Held::None });
+        }
+        let guards = shards.into_iter().map(|shard| Some((shard, self.shard_unless_slow(shard)?)));
+        Some(View { held: Held::Many(guards.collect::<Option<_>>()?) })
+    }
+
+    /// Locks all, unless a slow script holds them.
+    pub fn lock_all_unless_slow(&self) -> Option<View<'_>> {
+        let guards = (0..SHARDS).map(|index| self.shard_unless_slow(index));
+        Some(View { held: Held::World(guards.collect::<Option<_>>()?) })
     }
 
     /// Locks the shards of `places`.
@@ -184,9 +222,9 @@ pub struct View<'a> {
 
 enum Held<'a> {
     None,
-    One(usize, MutexGuard<'a, Shard>),
-    Many(Vec<(usize, MutexGuard<'a, Shard>)>),
-    World(Vec<MutexGuard<'a, Shard>>),
+    One(usize, Guard<'a, Shard>),
+    Many(Vec<(usize, Guard<'a, Shard>)>),
+    World(Vec<Guard<'a, Shard>>),
 }
 
 impl View<'_> {

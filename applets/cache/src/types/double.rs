@@ -11,17 +11,22 @@ fn whole(value: f64) -> Option<i64> {
 
 /// Appends `value` as `%.17g` prints it; infinities are `inf` and `-inf`.
 pub fn push(out: &mut Vec<u8>, value: f64) {
-    if let Some(whole) = whole(value) {
-        return push_i64(out, whole);
+    match whole(value) {
+        Some(whole) => push_i64(out, whole),
+        None => push_digits(out, value, 17),
     }
+}
+
+/// Appends `value` as `%g` prints it with so many digits.
+pub fn push_digits(out: &mut Vec<u8>, value: f64, precision: usize) {
     if value.is_nan() {
         return out.extend_from_slice(b"nan");
     }
     if value.is_infinite() {
         return out.extend_from_slice(if value > 0.0 { b"inf" } else { b"-inf" });
     }
-    // 17 significant digits: d.dddddddddddddddde±x, which %g shows plainly for -4 <= x < 17.
-    let text = format!("{value:.16e}");
+    // 17 significant digits are d.dddddddddddddddde±x, which %g shows plainly for -4 <= x < 17.
+    let text = format!("{value:.*e}", precision - 1);
     let Some((mantissa, exponent)) = text.split_once('e') else { return };
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if value < 0.0 || (value == 0.0 && value.is_sign_negative()) {
@@ -30,7 +35,7 @@ pub fn push(out: &mut Vec<u8>, value: f64) {
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     let digits = digits.trim_end_matches('0').as_bytes();
     let digits = if digits.is_empty() { &b"0"[..] } else { digits };
-    if (-4..17).contains(&exponent) {
+    if (-4..precision as i32).contains(&exponent) {
         push_plain(out, digits, exponent);
     } else {
         push_scientific(out, digits, exponent);

@@ -94,6 +94,15 @@ impl List {
         self.nodes.iter()
     }
 
+    /// Bytes of all nodes.
+    pub fn bytes(&self) -> usize {
+        let size = |node: &Node| match node {
+            Node::Packed(pack) => pack.as_bytes().len(),
+            Node::Plain(text) => text.len(),
+        };
+        self.iter_nodes().map(size).sum()
+    }
+
     /// Adds a node, when loading.
     pub fn push_node(&mut self, node: Node) {
         self.len += node.len();

@@ -1,18 +1,22 @@
-//! The values of keys: strings, lists, sets, hashes and sorted sets, each in the compact encoding
+//! The values of keys: strings, lists, sets, hashes, sorted sets and streams, each in the compact encoding
 //! while it is small and in its own structure when it has grown. The limits between them are the
 //! incumbents', as `OBJECT ENCODING` shows them.
 
 pub mod double;
+pub mod geohash;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod long_double;
 pub mod set;
+pub mod stream;
 pub mod tree;
 pub mod zset;
 
 pub use hash::Hash;
 pub use list::List;
 pub use set::Set;
+pub use stream::Stream;
 pub use zset::Zset;
 
 /// A value that does not fit into its entry.
@@ -27,6 +31,8 @@ pub enum Object {
     Hash(Hash),
     /// A sorted set.
     Zset(Zset),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 impl Object {
@@ -56,6 +62,9 @@ impl Object {
                     zset.len()
                 }
             }
+            Object::Stream(stream) => {
+                stream.blocks() + stream.groups.values().map(|g| g.pending.len()).sum::<usize>()
+            }
         }
     }
 
@@ -67,6 +76,7 @@ impl Object {
             Object::Set(set) => Object::Set(set.duplicate()),
             Object::Hash(hash) => Object::Hash(hash.duplicate()),
             Object::Zset(zset) => Object::Zset(zset.duplicate()),
+            Object::Stream(stream) => Object::Stream(stream.clone()),
         }
     }
 
@@ -78,6 +88,7 @@ impl Object {
             Object::Set(_) => "set",
             Object::Hash(_) => "hash",
             Object::Zset(_) => "zset",
+            Object::Stream(_) => "stream",
         }
     }
 }
@@ -97,6 +108,10 @@ pub struct Limits {
     pub zset_entries: usize,
     /// `zset-max-listpack-value`
     pub zset_value: usize,
+    /// `stream-node-max-bytes`
+    pub stream_bytes: usize,
+    /// `stream-node-max-entries`
+    pub stream_entries: usize,
 }
 
 impl Default for Limits {
@@ -108,6 +123,8 @@ impl Default for Limits {
             set_entries: 512,
             zset_entries: 128,
             zset_value: 64,
+            stream_bytes: 4096,
+            stream_entries: 100,
         }
     }
 }

@@ -7,7 +7,9 @@ use std::path::Path;
 use box_kit::Failure;
 
 use super::Group;
-use crate::oci::spec::{BlockIo, CpuLimits, DeviceRule, MemoryLimits, Resources};
+use crate::oci::spec::{
+    BlockIo, CpuLimits, DeviceRule, MemoryLimits, NetworkClass, Resources, ThrottleDevice,
+};
 
 /// Writes every limit that is asked for; one whose controller is not there is an error.
 pub fn apply(group: &Group, resources: &Resources) -> Result<(), Failure> {
@@ -19,6 +21,13 @@ pub fn apply(group: &Group, resources: &Resources) -> Result<(), Failure> {
     }
     block_io(group, &resources.block_io)?;
     devices(group, &resources.devices)?;
+    for limit in &resources.hugepage_limits {
+        let v1 = format!("hugetlb.{}.limit_in_bytes", limit.page_size);
+        let v2 = format!("hugetlb.{}.max", limit.page_size);
+        let value = limit.limit.to_string();
+        write_either(group, "hugetlb", (&v1, &value), (&v2, &value))?;
+    }
+    network(group, &resources.network)?;
     for (file, value) in &resources.unified {
         let Some(directory) = &group.v2 else {
             return Err(Failure::new("no version 2 cgroups are mounted").about(file));
@@ -33,7 +42,7 @@ pub fn apply(group: &Group, resources: &Resources) -> Result<(), Failure> {
 
 fn write(directory: &Path, file: &str, value: &str) -> Result<(), Failure> {
     let path = directory.join(file);
-    fs::write(&path, value).map_err(Failure::os(path.display()))
+    box_sys::at::write_file(&path, &[value]).map_err(Failure::os(path.display()))
 }
 
 /// Writes to the controller's version 1 file, or to the version 2 one.
@@ -52,9 +61,28 @@ fn write_either(
     }
 }
 
+/// The classes of packets: version 1 alone has them.
+fn network(group: &Group, class: &NetworkClass) -> Result<(), Failure> {
+    if let Some(id) = class.class_id {
+        let directory = group.v1_of("net_cls").ok_or_else(|| missing("net_cls"))?;
+        write(directory, "net_cls.classid", &id.to_string())?;
+    }
+    for interface in &class.priorities {
+        let directory = group.v1_of("net_prio").ok_or_else(|| missing("net_prio"))?;
+        let line = format!("{} {}", interface.name, interface.priority);
+        write(directory, "net_prio.ifpriomap", &line)?;
+    }
+    Ok(())
+}
+
+/// Whether the controller is there, once it has been asked for.
 fn has_controller(directory: &Path, controller: &str) -> bool {
-    let list = fs::read_to_string(directory.join("cgroup.controllers")).unwrap_or_default();
-    list.split_whitespace().any(|known| known == controller)
+    let has = || {
+        let list = box_sys::at::read_file(&directory.join("cgroup.controllers"));
+        list.is_ok_and(|list| list.split_whitespace().any(|known| known == controller))
+    };
+    let ask = |parent: &Path| super::enable_controllers(parent).is_ok();
+    has() || (directory.parent().is_some_and(ask) && has())
 }
 
 fn missing(controller: &str) -> Failure {
@@ -62,6 +90,12 @@ fn missing(controller: &str) -> Failure {
 }
 
 fn memory(group: &Group, limits: &MemoryLimits) -> Result<(), Failure> {
+    if limits.check_before_update
+        && let Some(limit) = limits.limit.filter(|limit| *limit >= 0)
+        && group.usage().memory > limit as u64
+    {
+        return Err(Failure::new("more than that is in use").about(format!("memory limit {limit}")));
+    }
     let text = |value: i64| if value < 0 { "max".to_owned() } else { value.to_string() };
     if let Some(directory) = group.v1_of("memory") {
         return memory_v1(directory, limits);
@@ -114,6 +148,18 @@ fn cpu(group: &Group, limits: &CpuLimits) -> Result<(), Failure> {
         let (shares, weight) = (shares.to_string(), weight.to_string());
         write_either(group, "cpu", ("cpu.shares", &shares), ("cpu.weight", &weight))?;
     }
+    if let Some(idle) = limits.idle {
+        let idle = idle.to_string();
+        write_either(group, "cpu", ("cpu.idle", &idle), ("cpu.idle", &idle))?;
+    }
+    for (file, value) in [
+        ("cpu.rt_period_us", limits.realtime_period.map(|value| value.to_string())),
+        ("cpu.rt_runtime_us", limits.realtime_runtime.map(|value| value.to_string())),
+    ] {
+        if let (Some(value), Some(directory)) = (value, group.v1_of("cpu")) {
+            write(directory, file, &value)?;
+        }
+    }
     if limits.period.is_some() || limits.quota.is_some() {
         let period = limits.period.filter(|period| *period != 0).unwrap_or(100_000);
         let quota = limits.quota.filter(|quota| *quota != 0).unwrap_or(-1);
@@ -124,6 +170,10 @@ fn cpu(group: &Group, limits: &CpuLimits) -> Result<(), Failure> {
         }
         write_either(group, "cpu", ("cpu.cfs_quota_us", &quota), ("cpu.max", &both))?;
     }
+    if let Some(burst) = limits.burst {
+        let burst = burst.to_string();
+        write_either(group, "cpu", ("cpu.cfs_burst_us", &burst), ("cpu.max.burst", &burst))?;
+    }
     for (file, value) in [("cpuset.cpus", &limits.cpus), ("cpuset.mems", &limits.mems)] {
         if !value.is_empty() {
             write_either(group, "cpuset", (file, value), (file, value))?;
@@ -132,16 +182,57 @@ fn cpu(group: &Group, limits: &CpuLimits) -> Result<(), Failure> {
     Ok(())
 }
 
+/// 10..1000 onto 1..10000.
+fn io_weight(weight: u16) -> u64 {
+    1 + (u64::from(weight.clamp(10, 1000)) - 10) * 9999 / 990
+}
+
 fn block_io(group: &Group, limits: &BlockIo) -> Result<(), Failure> {
-    let Some(weight) = limits.weight.filter(|weight| *weight != 0) else { return Ok(()) };
-    let text = weight.to_string();
+    let weight = limits.weight.filter(|weight| *weight != 0);
     if let Some(directory) = group.v1_of("blkio") {
         let bfq = directory.join("blkio.bfq.weight").exists();
-        return write(directory, if bfq { "blkio.bfq.weight" } else { "blkio.weight" }, &text);
+        let name = if bfq { "blkio.bfq.weight" } else { "blkio.weight" };
+        if let Some(weight) = weight {
+            write(directory, name, &weight.to_string())?;
+        }
+        if let Some(weight) = limits.leaf_weight.filter(|weight| *weight != 0) {
+            write(directory, "blkio.leaf_weight", &weight.to_string())?;
+        }
+        for device in &limits.weight_device {
+            let weight = device.weight.unwrap_or(0);
+            let line = format!("{}:{} {weight}", device.major, device.minor);
+            write(directory, &format!("{name}_device"), &line)?;
+        }
+    } else {
+        if let Some(weight) = weight {
+            let line = format!("default {}", io_weight(weight));
+            write_either(group, "io", ("", ""), ("io.weight", &line))?;
+        }
+        for device in &limits.weight_device {
+            let weight = io_weight(device.weight.unwrap_or(0));
+            let line = format!("{}:{} {weight}", device.major, device.minor);
+            write_either(group, "io", ("", ""), ("io.weight", &line))?;
+        }
     }
-    // 10..1000 onto 1..10000.
-    let weight = 1 + (u64::from(weight.clamp(10, 1000)) - 10) * 9999 / 990;
-    write_either(group, "io", ("", ""), ("io.weight", &format!("default {weight}")))
+    let throttles = [
+        (&limits.throttle_read_bps_device, "blkio.throttle.read_bps_device", "rbps"),
+        (&limits.throttle_write_bps_device, "blkio.throttle.write_bps_device", "wbps"),
+        (&limits.throttle_read_iops_device, "blkio.throttle.read_iops_device", "riops"),
+        (&limits.throttle_write_iops_device, "blkio.throttle.write_iops_device", "wiops"),
+    ];
+    for (devices, file, key) in throttles {
+        for ThrottleDevice { major, minor, rate } in devices {
+            let v1 = format!("{major}:{minor} {rate}");
+            let v2 = format!("{major}:{minor} {key}={rate}");
+            write_either(group, "blkio", (file, &v1), ("", "")).or_else(|failure| {
+                match group.v1_of("blkio") {
+                    Some(_) => Err(failure),
+                    None => write_either(group, "io", ("", ""), ("io.max", &v2)),
+                }
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The text of a rule for `devices.allow` and `devices.deny`.
@@ -165,12 +256,18 @@ fn devices(group: &Group, rules: &[DeviceRule]) -> Result<(), Failure> {
         return Ok(());
     }
     if let Some(directory) = group.v1_of("devices") {
-        for rule in rules {
-            let file = if rule.allow { "devices.allow" } else { "devices.deny" };
-            match write(directory, file, &device_line(rule)) {
-                // A group that is denied a device by its parent cannot be allowed it.
-                Err(_) if rule.allow && !parent_allows_all(directory) => {}
-                outcome => outcome?,
+        // Rules of one kind that follow each other go through one opening of the file.
+        for rules in rules.chunk_by(|a, b| a.allow == b.allow) {
+            let allow = rules.iter().any(|rule| rule.allow);
+            let path = directory.join(if allow { "devices.allow" } else { "devices.deny" });
+            let lines: Vec<_> = rules.iter().map(device_line).collect();
+            match box_sys::at::write_file(&path, &lines) {
+                // A group that is denied a device by its parent cannot be allowed it: the others
+                // one by one.
+                Err(_) if allow && !parent_allows_all(directory) => {
+                    lines.iter().for_each(|line| drop(box_sys::at::write_file(&path, &[line])));
+                }
+                outcome => outcome.map_err(Failure::os(path.display()))?,
             }
         }
         return Ok(());

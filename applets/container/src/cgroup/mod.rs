@@ -7,6 +7,7 @@
 //! alone where the kernel has `cgroup.kill`.
 
 mod limits;
+mod usage;
 
 use std::fs;
 use std::io;
@@ -15,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use box_kit::Failure;
-use box_sys::mount;
 use serde::{Deserialize, Serialize};
 
 use crate::oci::spec::Resources;
+pub use usage::Usage;
 
 /// The mounted hierarchies.
 #[derive(Clone, Debug, Default)]
@@ -32,42 +33,31 @@ pub struct Hierarchies {
 impl Hierarchies {
     /// Of this process's mount namespace.
     pub fn detect() -> Result<Hierarchies, Failure> {
-        let path = "/proc/self/mountinfo";
-        let text = fs::read_to_string(path).map_err(Failure::os(path))?;
-        let mut found = Hierarchies::parse(&text);
-        // A mount that another one hides is listed, but cannot be reached.
-        found.v1.retain(|(_, mount)| is_on(mount, mount::CGROUP_MAGIC));
-        found.v2 = found.v2.filter(|mount| is_on(mount, mount::CGROUP2_MAGIC));
-        Ok(found)
+        let path = Path::new("/proc/self/mountinfo");
+        let text = box_sys::at::read_file(path).map_err(Failure::os(path.display()))?;
+        Ok(Hierarchies::parse(&text))
     }
 
+    /// Of the text of `/proc/self/mountinfo` (proc(5)).
     fn parse(mountinfo: &str) -> Hierarchies {
+        let mounts: Vec<_> = mountinfo.lines().filter_map(Mounted::parse).collect();
         let mut found = Hierarchies::default();
-        for line in mountinfo.lines() {
-            let Some((front, back)) = line.split_once(" - ") else { continue };
-            let mut front = front.split(' ').skip(3);
-            let (Some(root), Some(mount)) = (front.next(), front.next()) else { continue };
-            let mut back = back.split(' ');
-            let (kind, options) = (back.next().unwrap_or(""), back.nth(1).unwrap_or(""));
-            if !mount.starts_with("/sys/fs/cgroup") || !(root == "/" || kind == "cgroup2") {
+        for mount in &mounts {
+            // One that another mount hides is listed, but cannot be reached.
+            if !mount.point.starts_with("/sys/fs/cgroup")
+                || reached(&mounts, mount.point) != mount.id
+            {
                 continue;
             }
-            match kind {
-                // A later mount on the same place hides the earlier one.
-                "cgroup2" => found.v2 = Some(mount.into()),
-                "cgroup" => {
-                    let controllers =
-                        options.split(',').filter(|option| *option != "rw" && *option != "ro");
-                    let controllers = controllers.map(str::to_owned).collect();
-                    found.v1.retain(|(_, other)| other != Path::new(mount));
-                    found.v1.push((controllers, mount.into()));
+            match mount.kind {
+                "cgroup2" => found.v2 = Some(mount.point.into()),
+                "cgroup" if mount.root == "/" => {
+                    let options = mount.options.split(',');
+                    let controllers = options.filter(|option| *option != "rw" && *option != "ro");
+                    found.v1.push((controllers.map(str::to_owned).collect(), mount.point.into()));
                 }
                 _ => {}
             }
-        }
-        // A version 2 mount on the folder itself hides the version 1 mounts below it.
-        if found.v2.as_deref() == Some(Path::new("/sys/fs/cgroup")) {
-            found.v1.clear();
         }
         found
     }
@@ -80,6 +70,46 @@ impl Hierarchies {
             None => fs::read_to_string("/proc/swaps").is_ok_and(|text| text.lines().count() > 1),
         }
     }
+}
+
+/// A line of mountinfo.
+struct Mounted<'a> {
+    id: &'a str,
+    parent: &'a str,
+    root: &'a str,
+    point: &'a str,
+    kind: &'a str,
+    options: &'a str,
+}
+
+impl<'a> Mounted<'a> {
+    fn parse(line: &'a str) -> Option<Mounted<'a>> {
+        let (front, back) = line.split_once(" - ")?;
+        let mut front = front.split(' ');
+        let (id, parent) = (front.next()?, front.next()?);
+        let (root, point) = (front.nth(1)?, front.next()?);
+        let mut back = back.split(' ');
+        let (kind, options) = (back.next()?, back.nth(1)?);
+        Some(Mounted { id, parent, root, point, kind, options })
+    }
+}
+
+/// The mount that a path leads to: from the root, mount by mount, always the one on top.
+fn reached<'a>(mounts: &[Mounted<'a>], path: &str) -> &'a str {
+    let known = |id: &str| mounts.iter().any(|mount| mount.id == id);
+    let root = mounts.iter().find(|mount| mount.point == "/" && !known(mount.parent));
+    let mut at = root.map_or("", |mount| mount.id);
+    let ends = path.match_indices('/').skip(1).map(|(end, _)| end).chain([path.len()]);
+    let prefixes = std::iter::once("/").chain(ends.filter_map(|end| path.get(..end)));
+    for prefix in prefixes {
+        while let Some(next) = mounts
+            .iter()
+            .find(|mount| mount.parent == at && mount.point == prefix && mount.id != at)
+        {
+            at = next.id;
+        }
+    }
+    at
 }
 
 /// One container's directories.
@@ -121,7 +151,16 @@ impl Group {
             self.v1.push((controllers.clone(), directory));
         }
         if let Some(mount) = &hierarchies.v2 {
-            let directory = make_below(mount, below, |parent, _| enable_controllers(parent))?;
+            // Beside version 1, which has the controllers, it is asked for them only when needed.
+            let alone = self.v1.is_empty();
+            let directory =
+                make_below(
+                    mount,
+                    below,
+                    |parent, _| {
+                        if alone { enable_controllers(parent) } else { Ok(()) }
+                    },
+                )?;
             self.v2 = Some(directory);
         }
         Ok(())
@@ -152,9 +191,25 @@ impl Group {
         let v2 = self.v2.iter().filter(|_| everywhere);
         for directory in v1.chain(v2) {
             let file = directory.join("cgroup.procs");
-            fs::write(&file, pid.to_string()).map_err(Failure::os(file.display()))?;
+            box_sys::at::write_file(&file, &[pid.to_string()])
+                .map_err(Failure::os(file.display()))?;
         }
         Ok(())
+    }
+
+    /// A group below this one, which is made where it is not there.
+    pub fn below(&self, path: &str) -> Result<Group, Failure> {
+        let below = safe_path(path)?;
+        let mut v1 = Vec::new();
+        for (controllers, directory) in &self.v1 {
+            let cpuset = controllers.iter().any(|name| name == "cpuset");
+            let made = make_below(directory, &below, |parent, child| {
+                if cpuset { inherit_cpuset(parent, child) } else { Ok(()) }
+            })?;
+            v1.push((controllers.clone(), made));
+        }
+        let v2 = self.v2.as_ref().map(|directory| make_below(directory, &below, |_, _| Ok(())));
+        Ok(Group { v1, v2: v2.transpose()? })
     }
 
     /// The processes in the group, groups below it included.
@@ -186,10 +241,11 @@ impl Group {
     /// Whether the group is frozen.
     pub fn is_frozen(&self) -> bool {
         if let Some(directory) = self.v1_of("freezer") {
-            let state = fs::read_to_string(directory.join("freezer.state")).unwrap_or_default();
+            let state =
+                box_sys::at::read_file(&directory.join("freezer.state")).unwrap_or_default();
             return state.trim() == "FROZEN" || state.trim() == "FREEZING";
         }
-        let read = |directory: &PathBuf| fs::read_to_string(directory.join("cgroup.freeze"));
+        let read = |directory: &PathBuf| box_sys::at::read_file(&directory.join("cgroup.freeze"));
         self.v2
             .as_ref()
             .is_some_and(|directory| read(directory).is_ok_and(|text| text.trim() == "1"))
@@ -202,10 +258,9 @@ impl Group {
             // A group that does not thaw keeps its processes; the kill below still marks them.
             let _ = self.freeze(false);
         }
-        let at_once = self
-            .v2
-            .as_ref()
-            .is_some_and(|directory| fs::write(directory.join("cgroup.kill"), "1").is_ok());
+        let at_once = self.v2.as_ref().is_some_and(|directory| {
+            box_sys::at::write_file(&directory.join("cgroup.kill"), &["1"]).is_ok()
+        });
         if !at_once {
             for pid in self.pids() {
                 if let Ok(process) = box_sys::pidfd::open(pid) {
@@ -251,13 +306,6 @@ fn process_ref(process: &OwnedFd) -> std::os::fd::BorrowedFd<'_> {
     std::os::fd::AsFd::as_fd(process)
 }
 
-/// Whether the folder is there and on a file system of this kind.
-fn is_on(path: &Path, magic: i64) -> bool {
-    let kind =
-        box_sys::at::open_dir(path).and_then(|folder| mount::file_system(process_ref(&folder)));
-    kind.is_ok_and(|kind| kind == magic)
-}
-
 /// `path` without a leading slash; refuses one that would leave the hierarchy.
 fn safe_path(path: &str) -> Result<PathBuf, Failure> {
     let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -278,10 +326,9 @@ fn make_below(
         let parent = directory.clone();
         directory.push(part);
         match fs::create_dir(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(Failure::os(directory.display())(error));
-            }
-            _ => each(&parent, &directory).map_err(Failure::os(directory.display()))?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Failure::os(directory.display())(error)),
+            Ok(()) => each(&parent, &directory).map_err(Failure::os(directory.display()))?,
         }
     }
     Ok(directory)
@@ -291,17 +338,16 @@ fn make_below(
 /// given its parent's.
 fn inherit_cpuset(parent: &Path, child: &Path) -> io::Result<()> {
     for file in ["cpuset.cpus", "cpuset.mems"] {
-        if fs::read_to_string(child.join(file))?.trim().is_empty() {
-            fs::write(child.join(file), fs::read_to_string(parent.join(file))?.trim())?;
-        }
+        let given = box_sys::at::read_file(&parent.join(file))?;
+        box_sys::at::write_file(&child.join(file), &[given.trim()])?;
     }
     Ok(())
 }
 
 /// Version 2: what the parent does not hand on, its children do not have.
 fn enable_controllers(parent: &Path) -> io::Result<()> {
-    let available = fs::read_to_string(parent.join("cgroup.controllers"))?;
-    let enabled = fs::read_to_string(parent.join("cgroup.subtree_control"))?;
+    let available = box_sys::at::read_file(&parent.join("cgroup.controllers"))?;
+    let enabled = box_sys::at::read_file(&parent.join("cgroup.subtree_control"))?;
     for controller in available.split_whitespace() {
         if !enabled.split_whitespace().any(|known| known == controller) {
             // A controller that cannot be handed on is missed only by who sets a limit of it.
@@ -312,7 +358,7 @@ fn enable_controllers(parent: &Path) -> io::Result<()> {
 }
 
 fn collect_pids(directory: &Path, pids: &mut Vec<i32>) {
-    let text = fs::read_to_string(directory.join("cgroup.procs")).unwrap_or_default();
+    let text = box_sys::at::read_file(&directory.join("cgroup.procs")).unwrap_or_default();
     pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
     for child in child_directories(directory) {
         collect_pids(&child, pids);
@@ -365,7 +411,9 @@ mod tests {
     #[test]
     fn a_hybrid_machine_has_both_versions() {
         let found = Hierarchies::parse(
-            "30 29 0:26 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
+            "28 1 8:1 / / rw - ext4 a rw\n\
+             29 28 0:24 / /sys rw - sysfs sysfs rw\n\
+             30 29 0:26 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu,cpuacct\n\
              31 29 0:27 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
              32 29 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n",
         );
@@ -377,7 +425,8 @@ mod tests {
     #[test]
     fn a_version_2_mount_over_the_folder_hides_version_1() {
         let found = Hierarchies::parse(
-            "30 29 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
+            "29 1 8:1 / / rw - ext4 a rw\n\
+             30 29 0:26 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n\
              32 29 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
         );
         assert!(found.v1.is_empty());

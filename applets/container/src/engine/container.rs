@@ -164,9 +164,14 @@ impl Container {
             let path = self.folder.join(name);
             fs::create_dir(&path).map_err(Failure::os(path.display()))?;
         }
-        let text = serde_json::to_vec(&self.config).map_err(Failure::new)?;
-        crate::files::replace(&self.folder.join("config.json"), &text, false)?;
+        self.save_config()?;
         self.save()
+    }
+
+    /// Writes what was asked for.
+    pub fn save_config(&self) -> Result<(), Failure> {
+        let text = serde_json::to_vec(&self.config).map_err(Failure::new)?;
+        crate::files::replace(&self.folder.join("config.json"), &text, false)
     }
 
     /// Writes the state.

@@ -107,7 +107,7 @@ fn base<'a>(engine: &Engine, args: &'a RunArgs) -> Result<(Config, Base, &'a [St
         let base = Base { image: image.clone(), image_id, layers: Vec::new(), execution };
         return Ok((config, base, words));
     }
-    let (_, found) = engine.store.find(image)?;
+    let found = super::registry::wanted(engine, args, image)?;
     // Layers that were removed by hand are unpacked again from their blobs.
     engine.store.unpack(&found, crate::layer::Limits::default())?;
     let layers = found.config.rootfs.chain().iter().map(|id| id.hex().to_owned()).collect();
@@ -214,7 +214,7 @@ fn plain(config: &mut Config, args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn restart(text: &str) -> Result<Restart, Failure> {
+pub fn restart(text: &str) -> Result<Restart, Failure> {
     let (policy, maximum) = text.split_once(':').unwrap_or((text, "0"));
     let known = ["no", "always", "unless-stopped", "on-failure"].contains(&policy);
     let maximum = maximum.parse().ok();
@@ -362,6 +362,9 @@ fn long_mount(engine: &Engine, text: &str) -> Result<MountConfig, Failure> {
             "readonly" | "ro" if value == "true" || value == "1" => mount.options.push("ro".into()),
             "readonly" | "ro" => {}
             "bind-propagation" => mount.options.push(value.into()),
+            "volume-nocopy" if value == "true" || value == "1" => {
+                mount.options.push("nocopy".into())
+            }
             "tmpfs-size" => mount.options.push(format!("size={}", values::size(key, value)?)),
             "tmpfs-mode" => mount.options.push(format!("mode={value}")),
             _ => return Err(Failure::new(format!("unexpected key {key:?}")).about("--mount")),

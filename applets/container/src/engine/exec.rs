@@ -48,7 +48,9 @@ pub fn exec(engine: &Engine, args: &ExecArgs) -> Outcome {
     let mut process = runtime_spec::process(&config, root.as_fd())?;
     drop(root);
     process.oom_score_adj = None;
+    let gone = || Failure::new("is not running").about(&container.config.name);
     let join = Join {
+        process: container.state.init.open().ok_or_else(gone)?,
         pid,
         streams: streams(args)?,
         filter: runtime_spec::filter(&config)?,

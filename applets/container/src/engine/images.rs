@@ -4,11 +4,12 @@ use box_kit::{Exit, Failure, Outcome};
 use serde_json::{Value, json};
 
 use super::{Engine, container, template, values};
+use crate::cli::images::{HistoryArgs, SaveArgs};
 use crate::cli::{ImagesArgs, ImportArgs, LoadArgs, RmiArgs, TagArgs};
 use crate::image::Execution;
 use crate::image::reference::Reference;
 use crate::layer::Limits;
-use crate::store::{archive, builtin};
+use crate::store::{archive, builtin, save};
 use crate::time;
 
 /// `images`.
@@ -19,7 +20,8 @@ pub fn list(engine: &Engine, args: &ImagesArgs) -> Outcome {
         let reference = Reference::parse(&name).ok().filter(|_| !name.starts_with("sha256:"));
         let none = || "<none>".to_owned();
         let repository = reference.as_ref().map_or_else(none, Reference::familiar);
-        let tag = reference.as_ref().map_or_else(none, |name| name.tag.clone());
+        let tag = reference.as_ref().filter(|name| name.digest.is_none());
+        let tag = tag.map_or_else(none, |name| name.tag.clone());
         let size: u64 = image.manifest.layers.iter().map(|layer| layer.size).sum();
         let created = image.config.created.clone().unwrap_or_default();
         rows.push(row((repository, tag), &image.id, &created, size, args.no_trunc));
@@ -75,7 +77,7 @@ fn row(
     })
 }
 
-fn limits(text: Option<&str>) -> Result<Limits, Failure> {
+pub fn limits(text: Option<&str>) -> Result<Limits, Failure> {
     let mut limits = Limits::default();
     if let Some(text) = text {
         limits.bytes = values::size("--max-layer-size", text)?.max(0) as u64;
@@ -88,7 +90,7 @@ pub fn load(engine: &Engine, args: &LoadArgs) -> Outcome {
     let limits = limits(args.max_layer_size.as_deref())?;
     for (name, id) in archive::load(&engine.store, args.input.as_deref(), limits)? {
         match name {
-            Some(name) => println!("Loaded image: {}:{}", name.familiar(), name.tag),
+            Some(name) => println!("Loaded image: {}", name.shown()),
             None => println!("Loaded image ID: {id}"),
         }
     }
@@ -124,7 +126,7 @@ fn words(text: &str) -> Vec<String> {
     ["/bin/sh", "-c", text].map(str::to_owned).into()
 }
 
-fn change(execution: &mut Execution, instruction: &str) -> Result<(), Failure> {
+pub fn change(execution: &mut Execution, instruction: &str) -> Result<(), Failure> {
     let bad = || Failure::new("invalid instruction").about(format!("--change {instruction:?}"));
     let (word, rest) = instruction.trim().split_once(char::is_whitespace).ok_or_else(bad)?;
     let rest = rest.trim();
@@ -150,6 +152,67 @@ fn change(execution: &mut Execution, instruction: &str) -> Result<(), Failure> {
         _ => return Err(bad()),
     }
     Ok(())
+}
+
+/// `save`.
+pub fn save(engine: &Engine, args: &SaveArgs) -> Outcome {
+    use std::io::IsTerminal;
+    let found = args.images.iter().map(|name| engine.store.find(name));
+    let images = found.collect::<Result<Vec<_>, _>>()?;
+    match &args.output {
+        Some(path) => {
+            let file = std::fs::File::create(path).map_err(Failure::os(path.display()))?;
+            save::save(&engine.store, &images, std::io::BufWriter::new(file))?;
+        }
+        None if std::io::stdout().is_terminal() => {
+            let reason = "an archive is not written to a terminal";
+            return Err(Failure::new(reason).advise("try: -o FILE"));
+        }
+        None => save::save(&engine.store, &images, std::io::stdout().lock())?,
+    }
+    Ok(Exit::DONE)
+}
+
+/// `history`: newest step first, with the size of what it has added.
+pub fn history(engine: &Engine, args: &HistoryArgs) -> Outcome {
+    let (_, image) = engine.store.find(&args.image)?;
+    let mut sizes = image.manifest.layers.iter().map(|layer| layer.size);
+    let mut rows = Vec::new();
+    for step in &image.config.history {
+        let empty = step["empty_layer"].as_bool().unwrap_or(false);
+        let size = if empty { 0 } else { sizes.next().unwrap_or(0) };
+        let created = step["created"].as_str().unwrap_or_default();
+        let mut by = step["created_by"].as_str().unwrap_or_default().replace(['\n', '\t'], " ");
+        if !args.no_trunc && by.chars().count() > 45 {
+            by = by.chars().take(44).collect::<String>() + "…";
+        }
+        let mut row = row((String::new(), String::new()), &image.id, created, size, args.no_trunc);
+        row["CreatedBy"] = by.into();
+        row["Comment"] = step["comment"].clone();
+        if row["Comment"].is_null() {
+            row["Comment"] = "".into();
+        }
+        rows.push(row);
+    }
+    rows.reverse();
+    for row in rows.iter_mut().skip(1) {
+        row["ID"] = "<missing>".into();
+    }
+    if args.quiet {
+        rows.iter().for_each(|row| println!("{}", row["ID"].as_str().unwrap_or_default()));
+        return Ok(Exit::DONE);
+    }
+    if let Some(text) = template::rows(args.format.as_deref().unwrap_or("table"), &rows)? {
+        print!("{text}");
+        return Ok(Exit::DONE);
+    }
+    let fields = ["ID", "CreatedSince", "CreatedBy", "Size", "Comment"];
+    let cells = rows
+        .iter()
+        .map(|row| fields.map(|field| row[field].as_str().unwrap_or_default().to_owned()));
+    let head = ["IMAGE", "CREATED", "CREATED BY", "SIZE", "COMMENT"];
+    print!("{}", crate::table::render(&head, cells));
+    Ok(Exit::DONE)
 }
 
 /// `tag`.
@@ -180,7 +243,7 @@ pub fn remove(engine: &Engine, args: &RmiArgs) -> Outcome {
             None => names.retain(|_, digest| *digest != image.manifest_digest),
         })?;
         if let Some(name) = name {
-            println!("Untagged: {}:{}", name.familiar(), name.tag);
+            println!("Untagged: {}", name.shown());
         }
         if last {
             println!("Deleted: {}", image.id);

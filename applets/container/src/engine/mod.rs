@@ -5,8 +5,10 @@
 //! processes through handles.
 
 pub mod attach;
+pub mod changes;
 pub mod container;
 pub mod create;
+pub mod events;
 pub mod exec;
 pub mod export;
 pub mod images;
@@ -14,16 +16,21 @@ pub mod inspect;
 pub mod list;
 pub mod logs;
 pub mod names;
+pub mod registry;
 pub mod rootfs;
 pub mod run;
 pub mod runtime_spec;
+pub mod stats;
+pub mod system;
 pub mod template;
 pub mod users;
 pub mod values;
 pub mod verbs;
+pub mod volumes;
 
 use box_kit::{Failure, Outcome};
 
+use crate::cli::images::ImageVerb;
 use crate::cli::{Cli, Verb};
 use crate::store::Store;
 
@@ -72,6 +79,41 @@ pub fn run(cli: Cli, links: &[&'static str]) -> Outcome {
         Verb::Import(args) => images::import(&open()?, &args),
         Verb::Tag(args) => images::tag(&open()?, &args),
         Verb::Rmi(args) => images::remove(&open()?, &args),
+        Verb::Stats(args) => stats::stats(&open()?, &args),
+        Verb::Top(args) => stats::top(&open()?, &args),
+        Verb::Diff(args) => changes::diff(&open()?, &args),
+        Verb::Cp(args) => changes::cp(&open()?, &args),
+        Verb::Commit(args) => changes::commit(&open()?, &args),
+        Verb::Update(args) => stats::update(&open()?, &args),
+        Verb::Events(args) => events::events(&open()?, &args),
+        Verb::Info(args) => system::info(&open()?, &args),
+        Verb::Volume(verb) => volumes::run(&open()?, &verb),
+        Verb::Prune(args) => system::prune(&open()?, &args),
+        Verb::Pull(args) => registry::pull(&open()?, &args),
+        Verb::Push(args) => registry::push(&open()?, &args),
+        Verb::Login(args) => registry::login(&args),
+        Verb::Logout(args) => registry::logout(&args),
+        Verb::Save(args) => images::save(&open()?, &args),
+        Verb::History(args) => images::history(&open()?, &args),
+        Verb::Image(verb) => image(&open()?, &verb),
+        Verb::System(verb) => system::run(&open()?, &verb),
+    }
+}
+
+/// The commands of images by their other names.
+fn image(engine: &Engine, verb: &ImageVerb) -> Outcome {
+    match verb {
+        ImageVerb::Ls(args) => images::list(engine, args),
+        ImageVerb::Rm(args) => images::remove(engine, args),
+        ImageVerb::Pull(args) => registry::pull(engine, args),
+        ImageVerb::Push(args) => registry::push(engine, args),
+        ImageVerb::Tag(args) => images::tag(engine, args),
+        ImageVerb::Load(args) => images::load(engine, args),
+        ImageVerb::Save(args) => images::save(engine, args),
+        ImageVerb::Import(args) => images::import(engine, args),
+        ImageVerb::History(args) => images::history(engine, args),
+        ImageVerb::Inspect(args) => inspect::inspect(engine, args),
+        ImageVerb::Prune(args) => system::prune_images(engine, args),
     }
 }
 

@@ -16,13 +16,21 @@ use super::container::Container;
 /// Mounts it, detached.
 pub fn mount(engine: &Engine, container: &Container) -> Result<OwnedFd, Failure> {
     let config = &container.config;
-    let lower = match &config.rootfs {
-        Some(folder) if config.rootfs_writable => return plain(folder),
-        Some(folder) => vec![folder.clone()],
-        None if config.builtin => vec![crate::store::builtin::layer(&engine.store, &engine.links)?],
-        None => layers(engine, container)?,
-    };
-    overlay(&lower, &container.folder, config.auto_remove)
+    if let Some(folder) = config.rootfs.as_ref().filter(|_| config.rootfs_writable) {
+        return plain(folder);
+    }
+    overlay(&lower(engine, container)?, &container.folder, config.auto_remove)
+}
+
+/// The folders that its own lies over, topmost first.
+pub fn lower(engine: &Engine, container: &Container) -> Result<Vec<PathBuf>, Failure> {
+    match &container.config.rootfs {
+        Some(folder) => Ok(vec![folder.clone()]),
+        None if container.config.builtin => {
+            Ok(vec![crate::store::builtin::layer(&engine.store, &engine.links)?])
+        }
+        None => layers(engine, container),
+    }
 }
 
 fn layers(engine: &Engine, container: &Container) -> Result<Vec<PathBuf>, Failure> {
@@ -64,21 +72,38 @@ fn value(path: &Path, open: &mut Vec<OwnedFd>) -> Result<CString, Failure> {
 
 /// An overlay of `lower`, topmost first, written to below `folder`.
 fn overlay(lower: &[PathBuf], folder: &Path, volatile: bool) -> Result<OwnedFd, Failure> {
+    // One layer a call (Linux 6.8) has no limit on their length together. Kernels before 6.5 take
+    // any key, and refuse the whole in the end.
+    if let Ok(tree) = configure(lower, folder, volatile, true)? {
+        return Ok(tree);
+    }
+    configure(lower, folder, volatile, false)?.map_err(|error| {
+        let advice = "an overlay on an overlay, or on a file system without attributes, cannot be \
+                      made\ntry: --root DIR on another file system";
+        Failure::os("overlay")(error).advise(advice)
+    })
+}
+
+/// The overlay, or what the kernel has against it.
+fn configure(
+    lower: &[PathBuf],
+    folder: &Path,
+    volatile: bool,
+    appended: bool,
+) -> Result<std::io::Result<OwnedFd>, Failure> {
     let failed = |error| Failure::os("overlay")(error);
     let context = mount::fsopen(c"overlay").map_err(failed)?;
     let set =
         |key: &std::ffi::CStr, value: &CString| mount::fsconfig(context.as_fd(), key, Some(value));
     let mut open = Vec::new();
     set(c"source", &CString::from(c"overlay")).map_err(failed)?;
-    let mut appended = true;
-    for path in lower {
-        // One layer a call (Linux 6.8): there is no limit on their length together.
-        let value = value(path, &mut open)?;
-        if appended && set(c"lowerdir+", &value).is_err() {
-            appended = false;
+    if appended {
+        for path in lower {
+            if let Err(error) = set(c"lowerdir+", &value(path, &mut open)?) {
+                return Ok(Err(error));
+            }
         }
-    }
-    if !appended {
+    } else {
         set(c"lowerdir", &joined(lower, &mut open)?).map_err(failed)?;
     }
     set(c"upperdir", &value(&folder.join("upper"), &mut open)?).map_err(failed)?;
@@ -87,11 +112,7 @@ fn overlay(lower: &[PathBuf], folder: &Path, volatile: bool) -> Result<OwnedFd, 
         // What is removed at its end needs no flushing to the disk. Older kernels cannot do that.
         let _ = mount::fsconfig(context.as_fd(), c"volatile", None);
     }
-    mount::fsmount(context.as_fd(), 0).map_err(|error| {
-        let advice = "an overlay on an overlay, or on a file system without attributes, cannot be \
-                      made\ntry: --root DIR on another file system";
-        Failure::os("overlay")(error).advise(advice)
-    })
+    Ok(mount::fsmount(context.as_fd(), 0))
 }
 
 /// All layers in one value, by their descriptors: what older kernels take.

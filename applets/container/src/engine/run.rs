@@ -21,7 +21,11 @@ fn made(engine: &Engine, args: &RunArgs) -> Result<Container, Failure> {
     if args.cidfile.as_ref().is_some_and(|file| file.exists()) {
         return Err(Failure::new("container ID file found").about("--cidfile"));
     }
+    // Until the container names them, its layers are nobody's.
+    let lease = engine.store.lease()?;
     let container = Container::create(&engine.store, create::config(engine, args)?)?;
+    drop(lease);
+    super::events::of_container(&engine.store, &container, "create", &[]);
     if let Some(file) = &args.cidfile {
         crate::files::replace(file, container.config.id.as_bytes(), false)?;
     }

@@ -223,20 +223,20 @@ fn requested(mount: &MountConfig) -> Mount {
             kind: "tmpfs".into(),
             source: "tmpfs".into(),
             options,
-            tree: None,
+            ..Mount::default()
         };
     }
     let mut options = vec!["rbind".to_owned()];
     if !mount.options.iter().any(|option| crate::oci::options::propagation(option).is_some()) {
         options.push("rprivate".into());
     }
-    options.extend(mount.options.iter().cloned());
+    options.extend(mount.options.iter().filter(|option| *option != "nocopy").cloned());
     Mount {
         destination: mount.destination.clone(),
         kind: "bind".into(),
         source: mount.source.clone(),
         options,
-        tree: None,
+        ..Mount::default()
     }
 }
 
@@ -264,7 +264,7 @@ fn own_files(
             kind: "bind".into(),
             source: path.to_string_lossy().into_owned(),
             options: vec!["bind".into(), "rprivate".into()],
-            tree: None,
+            ..Mount::default()
         });
     }
     Ok(())

@@ -81,6 +81,22 @@ pub fn since(option: &str, text: &str) -> Result<Duration, Failure> {
     Ok(crate::time::now().saturating_sub(Duration::from_secs_f64(total)))
 }
 
+/// Bytes of memory in docker's words: `1.5MiB`.
+pub fn memory_in_words(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let text = format!("{value:.3}");
+    // Four digits that count, and no zeros behind them.
+    let short = text.get(..5).unwrap_or(&text);
+    let short = if short.contains('.') { short.trim_end_matches('0') } else { short };
+    format!("{}{}", short.trim_end_matches('.'), units[unit])
+}
+
 /// Bytes in docker's words: `4.26MB`.
 pub fn bytes_in_words(bytes: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];

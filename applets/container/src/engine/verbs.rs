@@ -10,7 +10,7 @@ use box_sys::pidfd;
 
 use super::attach::{self, Options};
 use super::container::{self, Container};
-use super::{Engine, names, run};
+use super::{Engine, events, names, run};
 use crate::cli::{
     AttachArgs, KillArgs, NamesArgs, PortArgs, RenameArgs, RmArgs, StartArgs, StopArgs,
 };
@@ -121,14 +121,23 @@ fn stop_one(container: &mut Container, args: &StopArgs) -> Result<(), Failure> {
 
 /// `stop`.
 pub fn stop(engine: &Engine, args: &StopArgs) -> Outcome {
-    each(engine, &args.names, |container| stop_one(container, args))
+    each(engine, &args.names, |container| {
+        let ran = container.is_running();
+        stop_one(container, args)?;
+        if ran {
+            events::of_container(&engine.store, container, "stop", &[]);
+        }
+        Ok(())
+    })
 }
 
 /// `restart`.
 pub fn restart(engine: &Engine, args: &StopArgs) -> Outcome {
     each(engine, &args.names, |container| {
         stop_one(container, args)?;
-        monitor::start(engine, container, false).map(drop)
+        monitor::start(engine, container, false)?;
+        events::of_container(&engine.store, container, "restart", &[]);
+        Ok(())
     })
 }
 
@@ -138,6 +147,8 @@ pub fn kill(engine: &Engine, args: &KillArgs) -> Outcome {
         .ok_or_else(|| Failure::new("unknown signal").about(&args.signal))?;
     each(engine, &args.names, |container| {
         let init = init_of(container)?;
+        let number = signal.to_string();
+        events::of_container(&engine.store, container, "kill", &[("signal", &number)]);
         if signal == libc::SIGKILL {
             halt(container, signal, RECORD_MAX.as_secs())
         } else {
@@ -161,7 +172,9 @@ pub fn remove(engine: &Engine, args: &RmArgs) -> Outcome {
         if args.volumes {
             remove_anonymous_volumes(engine, container)?;
         }
-        container.discard(&engine.store)
+        container.discard(&engine.store)?;
+        events::of_container(&engine.store, container, "destroy", &[]);
+        Ok(())
     })
 }
 
@@ -193,7 +206,10 @@ pub fn freeze(engine: &Engine, args: &NamesArgs, frozen: bool) -> Outcome {
         if container.status() != wanted {
             return Err(Failure::new(format!("is not {wanted}")).about(&container.config.name));
         }
-        container.state.group.freeze(frozen)
+        container.state.group.freeze(frozen)?;
+        let action = if frozen { "pause" } else { "unpause" };
+        events::of_container(&engine.store, container, action, &[]);
+        Ok(())
     })
 }
 
@@ -209,9 +225,9 @@ pub fn rename(engine: &Engine, args: &RenameArgs) -> Outcome {
         .map_err(|error| Failure::os(&args.new_name)(error))?;
     let old = folder.join(&container.config.name);
     container.config.name.clone_from(&args.new_name);
-    let text = serde_json::to_vec(&container.config).map_err(Failure::new)?;
-    crate::files::replace(&container.folder.join("config.json"), &text, false)?;
+    container.save_config()?;
     fs::remove_file(&old).map_err(Failure::os(old.display()))?;
+    events::of_container(&engine.store, &container, "rename", &[]);
     Ok(Exit::DONE)
 }
 

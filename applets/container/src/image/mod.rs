@@ -76,6 +76,8 @@ impl From<Digest> for String {
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 pub const CONFIG: &str = "application/vnd.oci.image.config.v1+json";
 pub const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
+pub const LAYER_GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+pub const LAYER_ZSTD: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 
 /// A pointer to a blob.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,6 +102,22 @@ pub struct Platform {
 }
 
 impl Platform {
+    /// This machine's.
+    pub fn ours() -> Platform {
+        Platform { architecture: "amd64".into(), os: "linux".into() }
+    }
+
+    /// `linux/amd64`, or an architecture alone.
+    pub fn parse(text: &str) -> Platform {
+        let mut parts = text.split('/');
+        let first = parts.next().unwrap_or_default();
+        let (os, architecture) = match parts.next() {
+            Some(architecture) => (first, architecture),
+            None => ("linux", first),
+        };
+        Platform { architecture: architecture.into(), os: os.into() }
+    }
+
     /// Whether this machine runs it. Attestations call themselves `unknown/unknown`.
     pub fn is_ours(&self) -> bool {
         self.os == "linux" && self.architecture == "amd64"

@@ -4,6 +4,8 @@ use std::fmt;
 
 use box_kit::Failure;
 
+use super::Digest;
+
 /// A name, whole.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reference {
@@ -11,8 +13,10 @@ pub struct Reference {
     pub registry: String,
     /// `library/busybox`.
     pub path: String,
-    /// `latest`.
+    /// `latest`; empty where there is a digest instead.
     pub tag: String,
+    /// The manifest, and no other.
+    pub digest: Option<Digest>,
 }
 
 const DEFAULT_REGISTRY: &str = "docker.io";
@@ -21,9 +25,13 @@ impl Reference {
     /// Parses a name as people write it.
     pub fn parse(text: &str) -> Result<Reference, Failure> {
         let bad = || Failure::new("invalid reference format").about(format!("{text:?}"));
-        let (name, tag) = match text.rsplit_once(':') {
+        let (named, digest) = match text.split_once('@') {
+            Some((named, digest)) => (named, Some(Digest::parse(digest).ok_or_else(bad)?)),
+            None => (text, None),
+        };
+        let (name, tag) = match named.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => (name, tag),
-            _ => (text, "latest"),
+            _ => (named, "latest"),
         };
         let (registry, path) = match name.split_once('/') {
             Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => {
@@ -36,7 +44,8 @@ impl Reference {
         if !fine || path.len() > 255 {
             return Err(bad());
         }
-        Ok(Reference { registry: registry.into(), path, tag: tag.into() })
+        let tag = if digest.is_some() { String::new() } else { tag.to_owned() };
+        Ok(Reference { registry: registry.into(), path, tag, digest })
     }
 
     /// The repository as people are shown it: without what is the default.
@@ -46,11 +55,22 @@ impl Reference {
         }
         self.path.strip_prefix("library/").unwrap_or(&self.path).to_owned()
     }
+
+    /// The repository as people are shown it, with tag or digest.
+    pub fn shown(&self) -> String {
+        match &self.digest {
+            Some(digest) => format!("{}@{digest}", self.familiar()),
+            None => format!("{}:{}", self.familiar(), self.tag),
+        }
+    }
 }
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}:{}", self.registry, self.path, self.tag)
+        match &self.digest {
+            Some(digest) => write!(f, "{}/{}@{digest}", self.registry, self.path),
+            None => write!(f, "{}/{}:{}", self.registry, self.path, self.tag),
+        }
     }
 }
 
@@ -102,6 +122,14 @@ mod tests {
         assert_eq!(whole("me/app:1.0"), "docker.io/me/app:1.0");
         assert_eq!(whole("localhost:5000/a/b"), "localhost:5000/a/b:latest");
         assert_eq!(Reference::parse("docker.io/library/x:1").unwrap().familiar(), "x");
+    }
+
+    #[test]
+    fn a_digest_stands_in_for_a_tag() {
+        let digest = format!("sha256:{}", "a1".repeat(32));
+        let name = Reference::parse(&format!("h.example/x:1@{digest}")).unwrap();
+        assert_eq!(name.to_string(), format!("h.example/x@{digest}"));
+        assert!(Reference::parse("x@sha256:12").is_err());
     }
 
     #[test]

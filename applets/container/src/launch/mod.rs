@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use box_kit::{Exit, Failure};
 use box_sys::namespace::{self, Cloned};
-use box_sys::{pass, spawn};
+use box_sys::{pass, pidfd, spawn};
 
 pub use build::{DEFAULT_PATH, Filter, Join, Setup, enter, prepare};
 use plan::Plan;
@@ -32,6 +32,8 @@ use plan::Plan;
 const FAILED: u8 = b'f';
 const READY: u8 = b'r';
 const TERMINAL_SENT: u8 = b't';
+/// The first byte of what a process in between tells of the child.
+const BORN: u8 = b'b';
 
 /// A child that performs its plan.
 pub struct Child {
@@ -54,14 +56,52 @@ pub enum Event {
 
 /// Clones a child into the new namespaces of `flags`, and into the version 2 `cgroup`.
 pub fn spawn(plan: &mut Plan, flags: u64, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Child> {
+    let ignored = spawn::ignored_signals()?;
     let (ours, theirs) = pass::message_pair()?;
-    match namespace::clone_process(flags, cgroup)? {
+    let direct = plan.entry.is_empty();
+    match namespace::clone_process(if direct { flags } else { 0 }, cgroup)? {
         Cloned::Child => {
             drop(ours);
-            child::run(plan, theirs.as_fd())
+            if direct {
+                child::run(plan, ignored, theirs.as_fd())
+            }
+            child::enter_and_clone(plan, flags, ignored, theirs.as_fd())
         }
-        Cloned::Parent { pid, pidfd } => Ok(Child { pid, process: pidfd, channel: ours }),
+        Cloned::Parent { pid, pidfd } if direct => Ok(Child { pid, process: pidfd, channel: ours }),
+        Cloned::Parent { pidfd, .. } => {
+            drop(theirs);
+            let born = birth(ours);
+            pidfd::wait(pidfd.as_fd())?;
+            born
+        }
     }
+}
+
+/// The child of a process in between.
+fn birth(channel: OwnedFd) -> io::Result<Child> {
+    let mut message = [0; 9];
+    let (_, file) = pass::receive(channel.as_fd(), &mut message)?;
+    match (message.first(), file) {
+        (Some(&BORN), Some(process)) => {
+            Ok(Child { pid: word(&message, 5) as i32, process, channel })
+        }
+        _ => Err(io::Error::from_raw_os_error(word(&message, 5) as i32)),
+    }
+}
+
+/// The number at a place of a message.
+fn word(message: &[u8; 9], at: usize) -> u32 {
+    let mut bytes = [0; 4];
+    bytes.copy_from_slice(&message[at..at + 4]);
+    u32::from_ne_bytes(bytes)
+}
+
+/// Lines of `/proc/PID/uid_map`.
+pub fn id_map_text(maps: &[crate::oci::spec::IdMapping]) -> String {
+    let line = |map: &crate::oci::spec::IdMapping| {
+        format!("{} {} {}\n", map.container_id, map.host_id, map.size)
+    };
+    maps.iter().map(line).collect()
 }
 
 impl Child {
@@ -95,12 +135,8 @@ impl Child {
 
 /// What the child wrote when a step failed.
 fn decode_failure(message: &[u8; 9]) -> Event {
-    let word = |at: usize| {
-        let mut bytes = [0; 4];
-        bytes.copy_from_slice(&message[at..at + 4]);
-        u32::from_ne_bytes(bytes)
-    };
-    Event::Failed { step: word(1) as usize, error: io::Error::from_raw_os_error(word(5) as i32) }
+    let error = io::Error::from_raw_os_error(word(message, 5) as i32);
+    Event::Failed { step: word(message, 1) as usize, error }
 }
 
 /// As [`Child::event`], of the connection of `start`: `None` when the program runs.

@@ -28,8 +28,22 @@ pub const START: Slot = 3;
 pub const STDIO: [Slot; 3] = [4, 5, 6];
 /// `box` itself, to be executed as the init.
 pub const INIT: Slot = 7;
+/// What `startContainer` hooks are told.
+pub const START_STATE: Slot = 8;
 /// Where numbers for other descriptors begin.
-pub const FIRST_FREE: Slot = 8;
+pub const FIRST_FREE: Slot = 9;
+
+/// A mount from which a path is resolved.
+#[derive(Clone, Copy, Debug)]
+pub struct Base {
+    pub slot: Slot,
+    /// It was mounted empty, and holds what the plan has made in it.
+    pub empty: bool,
+}
+
+impl Base {
+    pub const ROOT: Base = Base { slot: ROOT, empty: false };
+}
 
 /// A path below the container's root.
 #[derive(Debug)]
@@ -38,6 +52,24 @@ pub struct Place {
     pub path: CString,
     /// No symbolic link may be on the way: `/proc`, `/sys` and `/dev` are what they say they are.
     pub plain: bool,
+    pub base: Base,
+    /// How much of `path` leads to the base.
+    pub skip: usize,
+}
+
+impl Place {
+    /// The path from the base.
+    pub fn below_base(&self) -> &CStr {
+        let bytes = self.path.as_bytes_with_nul().get(self.skip..).unwrap_or(b"\0");
+        CStr::from_bytes_with_nul(bytes).unwrap_or(c"")
+    }
+
+    /// The name, where the path is an entry of a base other than the root.
+    pub fn entry(&self) -> Option<&CStr> {
+        let name = self.below_base();
+        (self.base.slot != ROOT && !name.is_empty() && !name.to_bytes().contains(&b'/'))
+            .then_some(name)
+    }
 }
 
 /// One thing to do. Paths and names are ready for the kernel.
@@ -50,8 +82,15 @@ pub enum Step {
         slot: Slot,
         kind: Namespace,
     },
+    /// Enter namespaces of the process behind a handle.
+    Enter {
+        slot: Slot,
+        flags: u64,
+    },
     /// Enter a new namespace.
     Unshare(Namespace),
+    /// Set the clocks of a new time namespace.
+    TimeOffsets(CString),
     /// Become the container's root user, once the ids are mapped.
     BecomeRoot,
     NewSession,
@@ -76,6 +115,11 @@ pub enum Step {
     Mount(NewMount),
     /// Mount an opened tree.
     Bind(Bind),
+    /// Set attributes of a mount and those below it.
+    SetAttributes {
+        slot: Slot,
+        set: u64,
+    },
     /// A device node.
     Device {
         place: Place,
@@ -141,8 +185,10 @@ pub enum Step {
     },
     /// See that the program is there.
     FindProgram,
-    /// Keep descriptors from leaking into the program.
+    /// Close what the plan has opened, and keep descriptors from leaking into the program.
     CloseFrom(u32),
+    Hook(HookStep),
+    Affinity(Vec<u64>),
     /// Report that all is ready, and wait for `start`.
     AwaitStart,
     BoundingSet(u64),
@@ -171,7 +217,7 @@ pub struct NewMount {
     pub propagation: Option<(Propagation, bool)>,
     pub place: Place,
     /// Keep a handle of it here.
-    pub keep: Option<Slot>,
+    pub keep: Slot,
 }
 
 /// An opened tree.
@@ -183,6 +229,21 @@ pub struct Bind {
     pub clear: u64,
     pub recursive: bool,
     pub propagation: Option<(Propagation, bool)>,
+    /// Whether it is a directory, where that is known.
+    pub is_directory: Option<bool>,
+}
+
+/// A hook that runs in the container's namespaces.
+#[derive(Debug)]
+pub struct HookStep {
+    /// Its kind and place in the configuration, for messages.
+    pub name: String,
+    pub path: CString,
+    pub args: StringArray,
+    pub env: StringArray,
+    pub timeout_ms: Option<i32>,
+    /// A file with the container's state, which is its standard input.
+    pub state: Slot,
 }
 
 /// The program.
@@ -206,12 +267,19 @@ pub struct Plan {
     pub steps: Vec<Step>,
     pub slots: Vec<Option<OwnedFd>>,
     pub program: Program,
+    /// Namespaces (handle, flags) that a process in between must enter before the clone: a user
+    /// namespace is entered first, and owns what is made after that.
+    pub entry: Vec<(OwnedFd, u64)>,
 }
+
+/// The number of the step before the first.
+pub const ENTRY: usize = u32::MAX as usize;
 
 impl Plan {
     /// What step `number` was about, for a message; the program itself is the last one.
     pub fn describe(&self, number: usize) -> String {
         match self.steps.get(number) {
+            _ if number == ENTRY => "enter namespaces".into(),
             Some(step) => describe(step),
             None => format!("exec: {:?}", self.program.name),
         }
@@ -219,7 +287,7 @@ impl Plan {
 
     /// Whether step `number` is the search for the program or its start.
     pub fn is_program(&self, number: usize) -> bool {
-        matches!(self.steps.get(number), None | Some(Step::FindProgram))
+        number != ENTRY && matches!(self.steps.get(number), None | Some(Step::FindProgram))
     }
 }
 
@@ -232,6 +300,11 @@ fn describe(step: &Step) -> String {
     match step {
         Step::Await => "wait for the parent".into(),
         Step::Join { kind, .. } => format!("join the {} namespace", kind.file_name()),
+        Step::Enter { .. } => "enter the container's namespaces".into(),
+        Step::TimeOffsets(_) => "set the time offsets".into(),
+        Step::SetAttributes { .. } => "set mount attributes".into(),
+        Step::Hook(hook) => format!("hook {}", hook.name),
+        Step::Affinity(_) => "set the processor affinity".into(),
         Step::Unshare(kind) => format!("new {} namespace", kind.file_name()),
         Step::BecomeRoot => "become root of the user namespace".into(),
         Step::NewSession => "new session".into(),

@@ -21,19 +21,26 @@ const WHITEOUT: &[u8] = b".wh.";
 const OPAQUE: &[u8] = b".wh..wh..opq";
 const OPAQUE_ATTRIBUTE: &CStr = c"trusted.overlay.opaque";
 
+/// What an archive is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Archive {
+    /// The lowest layer: there is nothing for it to hide.
+    Base,
+    Layer,
+    /// No layer: names like those of whiteouts are names.
+    Plain,
+}
+
 /// Applies every entry.
 pub fn apply<R: Read>(
     archive: &mut tar::Archive<R>,
     root: OwnedFd,
-    is_base: bool,
+    kind: Archive,
     limits: Limits,
 ) -> Result<(), Failure> {
-    let mask = box_sys::spawn::set_umask(0);
     let mut applier =
-        Applier { root, is_base, limits, left: limits, folder_times: HashMap::new(), parent: None };
-    let applied = applier.entries(archive);
-    box_sys::spawn::set_umask(mask);
-    applied
+        Applier { root, kind, limits, left: limits, folder_times: HashMap::new(), parent: None };
+    applier.entries(archive)
 }
 
 /// What an entry says of itself beside its content.
@@ -48,7 +55,7 @@ struct Attributes {
 
 struct Applier {
     root: OwnedFd,
-    is_base: bool,
+    kind: Archive,
     limits: Limits,
     left: Limits,
     /// A folder's time is set last: what is put into it changes it.
@@ -115,7 +122,7 @@ impl Applier {
             return self.root_entry(&attributes).map_err(Trouble::from);
         };
         let parent = self.open_parent(above)?;
-        if let Some(hidden) = name.strip_prefix(WHITEOUT) {
+        if let Some(hidden) = name.strip_prefix(WHITEOUT).filter(|_| self.kind != Archive::Plain) {
             return self.whiteout(parent.as_fd(), name, hidden, above).map_err(Trouble::from);
         }
         let name = c_name(name)?;
@@ -217,7 +224,7 @@ impl Applier {
     ) -> io::Result<()> {
         if name == OPAQUE {
             // The lowest layer has nothing below to hide.
-            return match above.is_empty() || self.is_base {
+            return match above.is_empty() || (self.kind != Archive::Layer) {
                 true => Ok(()),
                 false => set_opaque(parent),
             };
@@ -232,11 +239,11 @@ impl Applier {
         let hidden = c_name(hidden)?;
         match at::status(parent, &hidden) {
             // What this layer brings itself stays, but hides what is below.
-            Ok(status) if status.is_dir() && !self.is_base => {
+            Ok(status) if status.is_dir() && !(self.kind != Archive::Layer) => {
                 at::set_attribute(parent, &hidden, OPAQUE_ATTRIBUTE, b"y")
             }
             Ok(_) => Ok(()),
-            Err(_) if self.is_base => Ok(()),
+            Err(_) if (self.kind != Archive::Layer) => Ok(()),
             Err(_) => at::make_node(parent, &hidden, libc::S_IFCHR, 0),
         }
     }

@@ -1,7 +1,9 @@
 //! Layers: compressed tar archives of changes, unpacked into folders for overlayfs.
 
 mod apply;
+pub mod copy;
 mod gunzip;
+pub mod pack;
 
 use std::io::{self, BufRead, Read};
 use std::os::fd::OwnedFd;
@@ -39,13 +41,26 @@ pub fn decompress<'a>(mut source: impl BufRead + 'a) -> Result<Box<dyn Read + 'a
         return Ok(Box::new(gunzip::Gunzip::new(source)));
     }
     if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        return Err(Failure::new("is compressed with zstd, which is not supported yet"));
+        let decoder = zstd::Decoder::with_buffer(source).map_err(Failure::os("archive"))?;
+        return Ok(Box::new(decoder));
     }
     if magic.starts_with(b"\xfd7zXZ\0") || magic.starts_with(b"BZh") {
         return Err(Failure::new("is compressed in a way that no image is")
             .advise("try: unpack it first, and give the tar file"));
     }
     Ok(Box::new(source))
+}
+
+/// The media type of a layer's blob, by its first bytes.
+pub fn media_type(blob: &Path) -> Result<&'static str, Failure> {
+    let file = std::fs::File::open(blob).map_err(Failure::os(blob.display()))?;
+    let mut magic = Vec::new();
+    file.take(4).read_to_end(&mut magic).map_err(Failure::os(blob.display()))?;
+    Ok(match magic.as_slice() {
+        [0x1f, 0x8b, ..] => crate::image::LAYER_GZIP,
+        [0x28, 0xb5, 0x2f, 0xfd] => crate::image::LAYER_ZSTD,
+        _ => crate::image::LAYER,
+    })
 }
 
 /// Hashes what is read through it.
@@ -72,11 +87,20 @@ pub fn unpack(
     let root: OwnedFd = box_sys::at::open_dir(into).map_err(Failure::os(into.display()))?;
     let hashing = Hashing { source: decompress(source)?, hash: Sha256::new() };
     let mut archive = tar::Archive::new(hashing);
-    apply::apply(&mut archive, root, is_base, limits)?;
+    let kind = if is_base { apply::Archive::Base } else { apply::Archive::Layer };
+    apply::apply(&mut archive, root, kind, limits)?;
     let mut hashing = archive.into_inner();
     // Padding behind the archive's end belongs to what is hashed.
     drain(&mut hashing, limits)?;
     Ok(Digest::finish(hashing.hash))
+}
+
+/// Unpacks an archive that is no layer into a folder: its names mean what they say.
+pub fn extract(source: impl Read, root: OwnedFd, limits: Limits) -> Result<(), Failure> {
+    let mask = box_sys::spawn::set_umask(0);
+    let applied = apply::apply(&mut tar::Archive::new(source), root, apply::Archive::Plain, limits);
+    box_sys::spawn::set_umask(mask);
+    applied
 }
 
 /// The digest of the archive without its compression.

@@ -29,7 +29,7 @@ pub use log::FILE as LOG_FILE;
 
 use crate::cgroup::{Group, Hierarchies};
 use crate::engine::container::{self, Container};
-use crate::engine::{Engine, rootfs, runtime_spec};
+use crate::engine::{Engine, events, rootfs, runtime_spec};
 use crate::launch::{self, Child, Event, Setup};
 use crate::process::Identity;
 use crate::{net, own_binary};
@@ -141,6 +141,7 @@ fn launch_recorded(engine: &Engine, container: &mut Container) -> Result<Running
     container.state.init = Identity::of(running.child.pid)?;
     container.state.started_at = crate::time::rfc3339(crate::time::now());
     container.save()?;
+    events::of_container(&engine.store, container, "start", &[]);
     Ok(running)
 }
 
@@ -184,9 +185,31 @@ fn shared_network(engine: &Engine, network: &str) -> Result<Option<String>, Fail
     Ok(Some(format!("/proc/{}/ns/net", other.state.init.pid)))
 }
 
+/// An empty volume gets what the image has at its place.
+fn fill_volumes(config: &container::Config, root: &OwnedFd) -> Result<(), Failure> {
+    use box_sys::at::{self, Resolve};
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+    for mount in config.mounts.iter().filter(|mount| mount.kind == "volume") {
+        let about = || mount.source.clone();
+        let empty = fs::read_dir(&mount.source).map_err(Failure::os(about()))?.next().is_none();
+        if !empty || mount.options.iter().any(|option| option == "nocopy") {
+            continue;
+        }
+        let path = mount.destination.trim_matches('/');
+        let path = std::ffi::CString::new(path).map_err(Failure::new)?;
+        if let Ok(from) = at::open(root.as_fd(), &path, flags, 0, Resolve::IN_ROOT) {
+            let to = at::open_dir(std::path::Path::new(&mount.source));
+            let to = to.map_err(Failure::os(about()))?;
+            crate::layer::copy::contents(from.as_fd(), to.as_fd()).map_err(Failure::os(about()))?;
+        }
+    }
+    Ok(())
+}
+
 fn launch(engine: &Engine, container: &mut Container) -> Result<Running, Failure> {
     let config = container.config.clone();
     let root = rootfs::mount(engine, container)?;
+    fill_volumes(&config, &root)?;
     let path = format!("/box-{}", config.id);
     let bridged = config.network == "bridge" || config.network.is_empty();
     if bridged {
@@ -219,6 +242,7 @@ fn launch(engine: &Engine, container: &mut Container) -> Result<Running, Failure
         pivot: true,
         keyring: true,
         keep_files: 0,
+        hook_states: None,
     };
     let mut prepared = launch::prepare(&mut spec, setup)?;
     if let Some(pid) = &prepared.pid_namespace {
@@ -291,6 +315,11 @@ fn watch(
         let started = Instant::now();
         let ended = server.until_end(running);
         record_end(container, ended);
+        if container.state.oom_killed {
+            events::of_container(&engine.store, container, "oom", &[]);
+        }
+        let code = container.state.exit_code.to_string();
+        events::of_container(&engine.store, container, "die", &[("exitCode", &code)]);
         if !starts_again(container) {
             break;
         }
@@ -349,7 +378,9 @@ fn finish(engine: &Engine, container: &mut Container) -> Result<(), Failure> {
     let released = container.release();
     let _ = fs::remove_file(container.socket());
     if container.config.auto_remove && released.is_ok() {
-        return container.discard(&engine.store);
+        container.discard(&engine.store)?;
+        events::of_container(&engine.store, container, "destroy", &[]);
+        return Ok(());
     }
     container.state.status = "exited".into();
     if container.state.finished_at.is_empty() {

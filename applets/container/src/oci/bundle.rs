@@ -34,7 +34,7 @@ fn mount(destination: &str, kind: &str, source: &str, options: &[&str]) -> Mount
         kind: kind.into(),
         source: source.into(),
         options: words(options),
-        tree: None,
+        ..Mount::default()
     }
 }
 

@@ -80,8 +80,16 @@ pub enum Verb {
     Resume(IdArgs),
     /// Change limits
     Update(UpdateArgs),
+    /// Print what a container uses, and when the kernel kills for want of memory, as JSON
+    Events(EventsArgs),
     /// Print what is supported, as JSON
     Features,
+    /// Not supported
+    #[command(hide = true)]
+    Checkpoint(RestArgs),
+    /// Not supported
+    #[command(hide = true)]
+    Restore(RestArgs),
 }
 
 /// A container.
@@ -90,6 +98,27 @@ pub struct IdArgs {
     /// Container
     #[arg(value_name = "ID")]
     pub id: String,
+}
+
+/// `events`.
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// Print the use once, and end
+    #[arg(long)]
+    pub stats: bool,
+    /// Seconds between two prints (5s)
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub interval: String,
+    /// Container
+    #[arg(value_name = "ID")]
+    pub id: String,
+}
+
+/// Words that are not looked at.
+#[derive(Debug, Args)]
+pub struct RestArgs {
+    #[arg(value_name = "WORD", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub words: Vec<String>,
 }
 
 /// `spec`.
@@ -121,6 +150,9 @@ pub struct CreateArgs {
     /// Hand on descriptors from 3 on
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preserve_fds: u32,
+    /// Socket that gets a handle of the process
+    #[arg(long, value_name = "SOCKET")]
+    pub pidfd_socket: Option<PathBuf>,
     /// Move the root instead of pivoting
     #[arg(long)]
     pub no_pivot: bool,
@@ -187,6 +219,15 @@ pub struct ExecArgs {
     /// The process as JSON
     #[arg(short, long, value_name = "FILE")]
     pub process: Option<PathBuf>,
+    /// A group below the container's
+    #[arg(long, value_name = "PATH")]
+    pub cgroup: Option<String>,
+    /// Taken for compatibility
+    #[arg(long, value_name = "LABEL", hide = true)]
+    pub process_label: Option<String>,
+    /// Taken for compatibility
+    #[arg(long, value_name = "PROFILE", hide = true)]
+    pub apparmor: Option<String>,
     /// Set no_new_privs
     #[arg(long)]
     pub no_new_privs: bool,
@@ -233,6 +274,9 @@ pub struct PsArgs {
     /// Container
     #[arg(value_name = "ID")]
     pub id: String,
+    /// Taken for compatibility
+    #[arg(value_name = "OPTION", trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub options: Vec<String>,
 }
 
 /// `update`.
@@ -242,19 +286,40 @@ pub struct UpdateArgs {
     #[arg(short, long, value_name = "FILE")]
     pub resources: Option<PathBuf>,
     /// Bytes of memory
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, allow_hyphen_values = true, value_name = "BYTES")]
     pub memory: Option<i64>,
     /// Bytes of memory and swap together
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, allow_hyphen_values = true, value_name = "BYTES")]
     pub memory_swap: Option<i64>,
-    /// Number of processes
+    /// Bytes below which memory is not taken away
+    #[arg(long, value_name = "BYTES", allow_hyphen_values = true)]
+    pub memory_reservation: Option<i64>,
+    /// Weight for block devices
     #[arg(long, value_name = "N")]
+    pub blkio_weight: Option<u16>,
+    /// Microseconds of a period for real-time tasks
+    #[arg(long, value_name = "N")]
+    pub cpu_rt_period: Option<u64>,
+    /// Microseconds in it
+    #[arg(long, value_name = "N")]
+    pub cpu_rt_runtime: Option<i64>,
+    /// Microseconds that may be saved up
+    #[arg(long, value_name = "N")]
+    pub cpu_burst: Option<u64>,
+    /// Run when nobody else does
+    #[arg(long, value_name = "0|1")]
+    pub cpu_idle: Option<i64>,
+    /// Memory nodes
+    #[arg(long, value_name = "LIST")]
+    pub cpuset_mems: Option<String>,
+    /// Number of processes
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     pub pids_limit: Option<i64>,
     /// Weight among other groups
-    #[arg(long, value_name = "N")]
+    #[arg(long, alias = "cpu-shares", value_name = "N")]
     pub cpu_share: Option<u64>,
     /// Microseconds in a period
-    #[arg(long, value_name = "N")]
+    #[arg(long, allow_hyphen_values = true, value_name = "N")]
     pub cpu_quota: Option<i64>,
     /// Microseconds of a period
     #[arg(long, value_name = "N")]

@@ -3,8 +3,10 @@
 
 mod bundle;
 pub mod cli;
+mod events;
 mod hooks;
 pub mod options;
+mod rootless;
 pub mod seccomp;
 pub mod spec;
 mod state;
@@ -36,7 +38,9 @@ pub fn run(invocation: &Invocation) -> Outcome {
 pub fn run_cli(cli: Cli) -> Outcome {
     let Cli { global, verb, version } = cli;
     if version {
-        println!("box version {}\nspec: {}", env!("CARGO_PKG_VERSION"), spec::VERSION);
+        let commit = option_env!("BOX_COMMIT").unwrap_or("unknown");
+        let (version, spec) = (env!("CARGO_PKG_VERSION"), spec::VERSION);
+        println!("box version {version}\ncommit: {commit}\nspec: {spec}");
         return Ok(Exit::DONE);
     }
     let Some(verb) = verb else {
@@ -57,7 +61,11 @@ pub fn run_cli(cli: Cli) -> Outcome {
         Verb::Pause(args) => verbs::freeze(&root, &args.id, true),
         Verb::Resume(args) => verbs::freeze(&root, &args.id, false),
         Verb::Update(args) => verbs::update(&root, &args),
+        Verb::Events(args) => events::events(&root, &args),
         Verb::Features => verbs::features(),
+        Verb::Checkpoint(_) | Verb::Restore(_) => {
+            Err(Failure::new("checkpoint and restore are not supported"))
+        }
     };
     if let Err(failure) = &outcome {
         log(&global, failure);

@@ -17,9 +17,23 @@ pub struct MountOptions {
     pub propagation: Option<(Propagation, bool)>,
     /// It is a bind mount: with the mounts below it, or without.
     pub bind: Option<bool>,
+    /// Translate ids: of the mounts below it, too, or not.
+    pub id_map: Option<bool>,
     /// What is left, for the file system.
     pub data: Vec<String>,
 }
+
+/// The options that are understood here; what else is said goes to the file system.
+#[rustfmt::skip]
+pub const MOUNT_OPTIONS: &[&str] = &[
+    "async", "atime", "bind", "defaults", "dev", "diratime", "exec", "idmap", "noatime", "nodev",
+    "nodiratime", "noexec", "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private",
+    "ratime", "rbind", "rdev", "rdiratime", "relatime", "rexec", "ridmap", "rnoatime", "rnodev",
+    "rnodiratime", "rnoexec", "rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro",
+    "rprivate", "rrelatime", "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid",
+    "rsymfollow", "runbindable", "rw", "shared", "slave", "strictatime", "suid", "symfollow",
+    "tmpcopyup", "unbindable", "nomand",
+];
 
 /// Sorts a mount's options (config.md, "Linux mount options").
 pub fn mount(options: &[String]) -> MountOptions {
@@ -32,6 +46,8 @@ pub fn mount(options: &[String]) -> MountOptions {
         match option.as_str() {
             "bind" => found.bind = Some(false),
             "rbind" => found.bind = Some(true),
+            "idmap" => found.id_map = Some(false),
+            "ridmap" => found.id_map = Some(true),
             "defaults" | "async" | "nomand" | "noiversion" | "z" | "Z" | "" => {}
             word => match attribute(word) {
                 Some((set, clear)) => {
@@ -169,6 +185,28 @@ pub fn scheduling_policy(name: &str) -> Option<u32> {
     })
 }
 
+/// The processors of a list such as `0-3,7`, one bit each.
+pub fn processors(list: &str) -> Option<Vec<u64>> {
+    let mut set = vec![0u64];
+    for part in list.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (first.trim().parse::<usize>().ok()?, last.trim().parse().ok()?);
+        if last >= PROCESSORS_MAX || first > last {
+            return None;
+        }
+        for number in first..=last {
+            if set.len() <= number / 64 {
+                set.resize(number / 64 + 1, 0);
+            }
+            set[number / 64] |= 1 << (number % 64);
+        }
+    }
+    Some(set)
+}
+
+/// More than the kernel can be built for (CONFIG_NR_CPUS).
+const PROCESSORS_MAX: usize = 8192;
+
 /// A signal by number, name, or name with `SIG`: `9`, `KILL`, `SIGRTMIN+1`.
 pub fn signal(word: &str) -> Option<i32> {
     if let Ok(number) = word.parse::<i32>() {
@@ -222,6 +260,14 @@ mod tests {
         assert_eq!(found.clear & mount::RDONLY, mount::RDONLY);
         assert_eq!(found.propagation, Some((Propagation::Private, true)));
         assert_eq!(found.data, ["size=5m"]);
+    }
+
+    #[test]
+    fn processors_are_listed() {
+        assert_eq!(processors("0-2,65"), Some(vec![7, 2]));
+        for list in ["", "2-1", "a", "9000", "1-"] {
+            assert_eq!(processors(list), None, "{list}");
+        }
     }
 
     #[test]

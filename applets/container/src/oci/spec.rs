@@ -56,9 +56,15 @@ record! {
         scheduler: Option<Scheduler>,
         #[serde(rename = "ioPriority")]
         io_priority: Option<IoPriority>,
+        #[serde(rename = "execCPUAffinity")]
+        exec_cpu_affinity: Option<Affinity>,
     }
 }
 
+record! {
+    /// Lists of processors: at the start of the process, and once it is in its groups.
+    Affinity { initial: String, #[serde(rename = "final")] last: String, }
+}
 record! { ConsoleSize { height: u16, width: u16, } }
 record! { User { uid: u32, gid: u32, umask: Option<u32>, additional_gids: Vec<u32>, } }
 record! {
@@ -96,6 +102,10 @@ pub struct Mount {
     pub source: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uid_mappings: Vec<IdMapping>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gid_mappings: Vec<IdMapping>,
     /// The tree itself, where the engine has opened it already.
     #[serde(skip)]
     pub tree: Option<std::sync::Arc<OwnedFd>>,
@@ -135,6 +145,7 @@ record! {
         rootfs_propagation: String,
         seccomp: Option<Seccomp>,
         sysctl: BTreeMap<String, String>,
+        time_offsets: BTreeMap<String, TimeOffset>,
         masked_paths: Vec<String>,
         readonly_paths: Vec<String>,
         personality: Option<Personality>,
@@ -154,6 +165,7 @@ record! {
         gid: u32,
     }
 }
+record! { TimeOffset { secs: i64, nanosecs: u32, } }
 record! { Personality { domain: String, } }
 record! {
     Seccomp {
@@ -176,6 +188,8 @@ record! {
         pids: PidsLimit,
         #[serde(rename = "blockIO")]
         block_io: BlockIo,
+        hugepage_limits: Vec<HugepageLimit>,
+        network: NetworkClass,
         unified: BTreeMap<String, String>,
     }
 }
@@ -197,6 +211,8 @@ record! {
         swappiness: Option<u64>,
         #[serde(rename = "disableOOMKiller")]
         disable_oom_killer: bool,
+        /// Refuse a limit below what is in use.
+        check_before_update: bool,
     }
 }
 record! {
@@ -204,9 +220,30 @@ record! {
         shares: Option<u64>,
         quota: Option<i64>,
         period: Option<u64>,
+        burst: Option<u64>,
+        realtime_runtime: Option<i64>,
+        realtime_period: Option<u64>,
+        idle: Option<i64>,
         cpus: String,
         mems: String,
     }
 }
 record! { PidsLimit { limit: Option<i64>, } }
-record! { BlockIo { weight: Option<u16>, } }
+record! {
+    BlockIo {
+        weight: Option<u16>,
+        leaf_weight: Option<u16>,
+        weight_device: Vec<WeightDevice>,
+        throttle_read_bps_device: Vec<ThrottleDevice>,
+        throttle_write_bps_device: Vec<ThrottleDevice>,
+        #[serde(rename = "throttleReadIOPSDevice")]
+        throttle_read_iops_device: Vec<ThrottleDevice>,
+        #[serde(rename = "throttleWriteIOPSDevice")]
+        throttle_write_iops_device: Vec<ThrottleDevice>,
+    }
+}
+record! { WeightDevice { major: u32, minor: u32, weight: Option<u16>, } }
+record! { ThrottleDevice { major: u32, minor: u32, rate: u64, } }
+record! { HugepageLimit { page_size: String, limit: u64, } }
+record! { NetworkClass { #[serde(rename = "classID")] class_id: Option<u32>, priorities: Vec<InterfacePriority>, } }
+record! { InterfacePriority { name: String, priority: u32, } }

@@ -80,10 +80,6 @@ fn launch(
     let config = args.config.clone().unwrap_or_else(|| bundle.join("config.json"));
     let mut spec = bundle::load(&config)?;
     let rootfs = rootfs(&spec, &bundle)?;
-    if !spec.hooks.create_container.is_empty() || !spec.hooks.start_container.is_empty() {
-        let reason = "createContainer and startContainer hooks are not supported";
-        return Err(Failure::new(reason).about("hooks"));
-    }
     let terminal = spec.process.as_ref().is_some_and(|process| process.terminal);
     if terminal && (waits || args.detach) && args.console_socket.is_none() {
         let reason = "a detached container with a terminal needs --console-socket";
@@ -93,7 +89,8 @@ fn launch(
         "" => format!("/box-{}", container.id),
         path => path.to_owned(),
     };
-    *group = Group::create(&Hierarchies::detect()?, &path, &spec.linux.resources)?;
+    let path = if is_unit(&path) { scope_path(&path) } else { path };
+    *group = make_group(&path, &spec.linux.resources)?;
     let listener = waits.then(|| UnixListener::bind(container.socket())).transpose();
     let listener = listener.map_err(Failure::os(container.socket().display()))?;
     let mut state = kept(container, &spec, &bundle, &rootfs, group);
@@ -103,6 +100,8 @@ fn launch(
         std::mem::take(&mut spec.linux.gid_mappings),
     );
     let adjust = spec.process.as_ref().and_then(|process| process.oom_score_adj);
+    let inner = !spec.hooks.create_container.is_empty() || !spec.hooks.start_container.is_empty();
+    let hook_files = inner.then(HookFiles::new).transpose()?;
     let setup = Setup {
         root: None,
         mount_at: rootfs,
@@ -117,6 +116,7 @@ fn launch(
         pivot: !args.no_pivot,
         keyring: !args.no_new_keyring,
         keep_files: args.preserve_fds,
+        hook_states: hook_files.as_ref().map(HookFiles::copies).transpose()?,
     };
     let mut prepared = launch::prepare(&mut spec, setup)?;
     if let Some(pid) = &prepared.pid_namespace {
@@ -126,11 +126,20 @@ fn launch(
     let flags = prepared.flags;
     let cgroup = handle.as_ref().map(AsFd::as_fd);
     let child = launch::spawn(&mut prepared.plan, flags, cgroup).map_err(Failure::os("clone"))?;
-    let guided = guide(&child, &maps, prepared.maps_ids, adjust, &mut state, container);
+    let guided =
+        guide(&child, &maps, prepared.maps_ids, adjust, &mut state, container).and_then(|()| {
+            if let Some(files) = &hook_files {
+                files.fill(&container.report(&state))?;
+            }
+            Ok(child.proceed()?)
+        });
     let terminal = guided
         .and_then(|()| follow(&child, &prepared.plan, args.console_socket.as_deref()))
         .inspect_err(|_| child.abandon())?;
-    if !waits {
+    if let Some(socket) = &args.pidfd_socket {
+        send_file(socket, &child.process).inspect_err(|_| child.abandon())?;
+    }
+    if !waits && !state.hooks.poststart.is_empty() {
         let report = container.report(&state);
         hooks::run("poststart", &state.hooks.poststart, &report)
             .inspect_err(|_| child.abandon())?;
@@ -141,7 +150,7 @@ fn launch(
 /// The parent's part while the child waits: id maps, groups, hooks.
 fn guide(
     child: &Child,
-    maps: &(Vec<super::spec::IdMapping>, Vec<super::spec::IdMapping>),
+    maps: &Maps,
     maps_ids: bool,
     oom_score_adj: Option<i32>,
     state: &mut State,
@@ -168,8 +177,63 @@ fn guide(
             hooks::run(kind, list, &report)?;
         }
     }
-    child.proceed()?;
     Ok(())
+}
+
+/// The files from which hooks within the container read its state: while it is being created, and
+/// when it starts.
+struct HookFiles([OwnedFd; 2]);
+
+impl HookFiles {
+    fn new() -> Result<HookFiles, Failure> {
+        let file = || box_sys::file::in_memory(c"state");
+        Ok(HookFiles([file()?, file()?]))
+    }
+
+    fn copies(&self) -> Result<[OwnedFd; 2], Failure> {
+        Ok([self.0[0].try_clone()?, self.0[1].try_clone()?])
+    }
+
+    fn fill(&self, report: &serde_json::Value) -> Result<(), Failure> {
+        for (file, status) in self.0.iter().zip(["creating", "created"]) {
+            let mut report = report.clone();
+            report["status"] = status.into();
+            box_sys::spawn::write(file.as_fd(), report.to_string().as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a path of the groups is a unit of systemd's (`slice:prefix:name`), as managers with that
+/// driver write it.
+fn is_unit(path: &str) -> bool {
+    path.split(':').count() == 3
+}
+
+/// The directory that systemd would make of the unit: the groups are made as files in any case.
+fn scope_path(path: &str) -> String {
+    let mut parts = path.split(':');
+    let (slice, prefix, name) =
+        (parts.next().unwrap_or(""), parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+    let slice = if slice.is_empty() { "system.slice" } else { slice };
+    if prefix.is_empty() {
+        format!("/{slice}/{name}")
+    } else {
+        format!("/{slice}/{prefix}-{name}.scope")
+    }
+}
+
+/// The container's group. A user without privileges who asks for no limit goes without one where
+/// none can be made.
+fn make_group(path: &str, resources: &Resources) -> Result<Group, Failure> {
+    let mut limits = resources.clone();
+    limits.devices.clear();
+    match Group::create(&Hierarchies::detect()?, path, resources) {
+        Err(_) if !box_sys::process::is_root() && limits == Resources::default() => {
+            Ok(Group::default())
+        }
+        made => made,
+    }
 }
 
 /// Takes what the child tells until it is ready or runs.
@@ -182,7 +246,7 @@ fn follow(
     loop {
         match child.event()? {
             Event::Terminal(control) => match console {
-                Some(socket) => send_terminal(socket, &control)?,
+                Some(socket) => send_file(socket, &control)?,
                 None => terminal = Some(control),
             },
             Event::Ready | Event::Started => return Ok(terminal),
@@ -191,37 +255,31 @@ fn follow(
     }
 }
 
-/// Sends a terminal's other end to who asked for it.
-fn send_terminal(socket: &Path, control: &OwnedFd) -> Result<(), Failure> {
+/// Sends a terminal's other end, or the process, to who asked for it.
+fn send_file(socket: &Path, control: &OwnedFd) -> Result<(), Failure> {
     let stream = UnixStream::connect(socket).map_err(Failure::os(socket.display()))?;
     pass::send_fd(stream.as_fd(), b"/dev/ptmx", control.as_fd())
         .map_err(Failure::os(socket.display()))
 }
 
-fn write_maps(
-    pid: i32,
-    (uids, gids): &(Vec<super::spec::IdMapping>, Vec<super::spec::IdMapping>),
-) -> Result<(), Failure> {
-    let text = |maps: &[super::spec::IdMapping]| {
-        let lines =
-            maps.iter().map(|map| format!("{} {} {}\n", map.container_id, map.host_id, map.size));
-        lines.collect::<String>()
-    };
-    if !box_sys::process::is_root() {
-        let file = format!("/proc/{pid}/setgroups");
-        fs::write(&file, "deny").map_err(Failure::os(file))?;
+type Maps = (Vec<super::spec::IdMapping>, Vec<super::spec::IdMapping>);
+
+fn write_maps(pid: i32, (uids, gids): &Maps) -> Result<(), Failure> {
+    if box_sys::process::is_root() {
+        for (name, maps) in [("uid_map", uids), ("gid_map", gids)] {
+            let file = format!("/proc/{pid}/{name}");
+            fs::write(&file, launch::id_map_text(maps)).map_err(Failure::os(file))?;
+        }
+        return Ok(());
     }
-    for (name, maps) in [("uid_map", uids), ("gid_map", gids)] {
-        let file = format!("/proc/{pid}/{name}");
-        fs::write(&file, text(maps)).map_err(Failure::os(file))?;
-    }
-    Ok(())
+    super::rootless::write_maps(pid, uids, gids)
 }
 
 fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf, Failure> {
     let root = spec.root.as_ref().ok_or_else(|| Failure::new("root: is missing"))?;
     let path = bundle.join(&root.path);
-    fs::canonicalize(&path).map_err(Failure::os(path.display()))
+    let found = box_sys::at::open_dir(&path).map_err(Failure::os(path.display()));
+    found.map(|_| path)
 }
 
 fn new_network(spec: &Spec) -> bool {
@@ -267,9 +325,19 @@ pub fn start(root: &Path, id: &str) -> Outcome {
         let name = state.process.args.first().map_or("", String::as_str);
         return Err(launch::program_failure(name, error));
     }
-    let report = container.report(&state);
-    hooks::run("poststart", &state.hooks.poststart, &report).inspect_err(|_| state.group.kill())?;
+    if !state.hooks.poststart.is_empty() {
+        let report = container.report(&state);
+        hooks::run("poststart", &state.hooks.poststart, &report).inspect_err(|_| end(&state))?;
+    }
     Ok(Exit::DONE)
+}
+
+/// Kills a container whose start has failed after all.
+fn end(state: &State) {
+    state.group.kill();
+    if let Some(init) = state.init.open() {
+        let _ = pidfd::send_signal(init.as_fd(), libc::SIGKILL);
+    }
 }
 
 /// `state`.
@@ -341,6 +409,7 @@ fn destroy(container: &Container, state: &State) -> Result<(), Failure> {
         let _ = pidfd::send_signal(init.as_fd(), libc::SIGKILL);
         pidfd::await_end(init.as_fd(), KILL_MAX.as_millis() as i32)?;
     }
+    // A pid namespace ends with its first process: who waits for that need not look for others.
     let end = Instant::now() + KILL_MAX;
     while !state.group.pids().is_empty() && Instant::now() < end {
         state.group.kill();
@@ -348,6 +417,9 @@ fn destroy(container: &Container, state: &State) -> Result<(), Failure> {
     }
     state.group.remove()?;
     container.remove()?;
+    if state.hooks.poststop.is_empty() {
+        return Ok(());
+    }
     let mut report = container.report(state);
     report["status"] = "stopped".into();
     if let Err(failure) = hooks::run("poststop", &state.hooks.poststop, &report) {
@@ -368,9 +440,12 @@ pub fn exec(root: &Path, args: &ExecArgs) -> Outcome {
         }
         _ => {}
     }
+    let gone = || Failure::new("container not running").about(&args.id);
     let pid = state.init.pid;
+    let init = state.init.open().ok_or_else(gone)?;
     let mut process = exec_process(state.process, args)?;
     let join = Join {
+        process: init,
         pid,
         streams: [None, None, None],
         filter: None,
@@ -378,7 +453,15 @@ pub fn exec(root: &Path, args: &ExecArgs) -> Outcome {
         allow_own_binary: false,
         keep_files: args.preserve_fds,
     };
-    let entered = enter(&mut process, join, &state.group, args.console_socket.as_deref())?;
+    let group = match &args.cgroup {
+        Some(below) => state.group.below(below)?,
+        None => state.group,
+    };
+    if process.terminal && args.detach && args.console_socket.is_none() {
+        let reason = "a detached process with a terminal needs --console-socket";
+        return Err(Failure::new(reason));
+    }
+    let entered = enter(&mut process, join, &group, args.console_socket.as_deref())?;
     write_pid(args.pid_file.as_deref(), entered.0.pid)?;
     if args.detach {
         return Ok(Exit::DONE);
@@ -416,7 +499,11 @@ fn exec_process(mut process: Process, args: &ExecArgs) -> Result<Process, Failur
     }
     process.terminal = args.tty;
     process.args.clone_from(&args.command);
-    process.env.extend(args.env.iter().cloned());
+    for entry in &args.env {
+        let name = entry.split('=').next().unwrap_or(entry);
+        process.env.retain(|known| known.split('=').next() != Some(name));
+        process.env.push(entry.clone());
+    }
     if let Some(cwd) = &args.cwd {
         process.cwd.clone_from(cwd);
     }
@@ -521,7 +608,17 @@ pub fn update(root: &Path, args: &UpdateArgs) -> Outcome {
     memory.limit = args.memory.or(memory.limit);
     memory.swap = args.memory_swap.or(memory.swap);
     resources.pids.limit = args.pids_limit.or(resources.pids.limit);
+    memory.reservation = args.memory_reservation.or(memory.reservation);
+    let block = &mut resources.block_io;
+    block.weight = args.blkio_weight.or(block.weight);
     let cpu = &mut resources.cpu;
+    cpu.realtime_period = args.cpu_rt_period.or(cpu.realtime_period);
+    cpu.realtime_runtime = args.cpu_rt_runtime.or(cpu.realtime_runtime);
+    cpu.burst = args.cpu_burst.or(cpu.burst);
+    cpu.idle = args.cpu_idle.or(cpu.idle);
+    if let Some(mems) = &args.cpuset_mems {
+        cpu.mems.clone_from(mems);
+    }
     cpu.shares = args.cpu_share.or(cpu.shares);
     cpu.quota = args.cpu_quota.or(cpu.quota);
     cpu.period = args.cpu_period.or(cpu.period);
@@ -540,11 +637,9 @@ pub fn features() -> Outcome {
     let features = serde_json::json!({
         "ociVersionMin": "1.0.0",
         "ociVersionMax": super::spec::VERSION,
-        "hooks": ["prestart", "createRuntime", "poststart", "poststop"],
-        "mountOptions": ["async", "atime", "bind", "defaults", "dev", "diratime", "exec", "noatime",
-            "nodev", "nodiratime", "noexec", "nosuid", "private", "rbind", "relatime", "ro",
-            "rprivate", "rro", "rshared", "rslave", "runbindable", "rw", "shared", "slave",
-            "strictatime", "suid", "unbindable"],
+        "hooks": ["prestart", "createRuntime", "createContainer", "startContainer", "poststart",
+            "poststop"],
+        "mountOptions": super::options::MOUNT_OPTIONS,
         "linux": {
             "namespaces": namespaces,
             "capabilities": capabilities,
@@ -560,6 +655,9 @@ pub fn features() -> Outcome {
             },
             "apparmor": {"enabled": false},
             "selinux": {"enabled": false},
+            "intelRdt": {"enabled": false},
+            "mountExtensions": {"idmap": {"enabled": true}},
+            "netDevices": {"enabled": false},
         },
     });
     println!("{features:#}");

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::Store;
 use crate::image::reference::Reference;
 use crate::image::{
-    CONFIG, Config, Descriptor, Digest, Execution, LAYER, MANIFEST, Manifest, RootFs, parse,
+    CONFIG, Config, Descriptor, Digest, Execution, MANIFEST, Manifest, RootFs, parse,
 };
 use crate::layer::{self, Limits};
 
@@ -80,6 +80,7 @@ pub type Loaded = Vec<(Option<Reference>, Digest)>;
 
 /// Loads the images of a folder or file, or of standard input.
 pub fn load(store: &Store, input: Option<&Path>, limits: Limits) -> Result<Loaded, Failure> {
+    let _lease = store.lease()?;
     if let Some(path) = input.filter(|path| path.is_dir()) {
         let folder = at::open_dir(path).map_err(Failure::os(path.display()))?;
         let name = fs::canonicalize(path).ok();
@@ -301,9 +302,10 @@ fn load_docker(
         }
         let (config, size) = store.add_blob(source.need(&image.config)?, None)?;
         let mut layers = Vec::new();
-        for layer in &image.layers {
-            let (digest, size) = store.add_blob(source.need(layer)?, None)?;
-            layers.push(descriptor(LAYER, digest, size));
+        for name in &image.layers {
+            let (digest, size) = store.add_blob(source.need(name)?, None)?;
+            let kind = layer::media_type(&store.blob(&digest))?;
+            layers.push(descriptor(kind, digest, size));
         }
         let manifest = add_manifest(store, descriptor(CONFIG, config, size), layers)?;
         loaded.extend(finish(store, &manifest, names, limits)?);
@@ -311,12 +313,12 @@ fn load_docker(
     Ok(loaded)
 }
 
-fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descriptor {
+pub fn descriptor(media_type: &str, digest: Digest, size: u64) -> Descriptor {
     let annotations = BTreeMap::new();
     Descriptor { media_type: media_type.into(), digest, size, annotations, platform: None }
 }
 
-fn add_manifest(
+pub fn add_manifest(
     store: &Store,
     config: Descriptor,
     layers: Vec<Descriptor>,
@@ -341,6 +343,7 @@ pub fn import(
     message: &str,
     limits: Limits,
 ) -> Result<Digest, Failure> {
+    let _lease = store.lease()?;
     let (blob, size) = store.add_blob(open_input(input)?, None)?;
     let path = store.blob(&blob);
     let file = File::open(&path).map_err(Failure::os(path.display()))?;
@@ -354,10 +357,21 @@ pub fn import(
         rootfs: RootFs { kind: "layers".into(), diff_ids: vec![diff_id] },
         history: vec![serde_json::json!({"created": created, "comment": message})],
     };
-    let bytes = serde_json::to_vec(&config).map_err(Failure::new)?;
-    let (id, config_size) = store.add_blob(&bytes[..], None)?;
-    let layers = vec![descriptor(LAYER, blob, size)];
-    let manifest = add_manifest(store, descriptor(CONFIG, id.clone(), config_size), layers)?;
+    let layers = vec![descriptor(layer::media_type(&path)?, blob, size)];
+    add_image(store, &config, layers, name, limits)
+}
+
+/// Makes an image of a configuration and layers that are here; returns its id.
+pub fn add_image(
+    store: &Store,
+    config: &Config,
+    layers: Vec<Descriptor>,
+    name: Option<Reference>,
+    limits: Limits,
+) -> Result<Digest, Failure> {
+    let bytes = serde_json::to_vec(config).map_err(Failure::new)?;
+    let (id, size) = store.add_blob(&bytes[..], None)?;
+    let manifest = add_manifest(store, descriptor(CONFIG, id.clone(), size), layers)?;
     finish(store, &manifest, name.into_iter().collect(), limits)?;
     Ok(id)
 }

@@ -15,6 +15,9 @@
 
 pub mod archive;
 pub mod builtin;
+pub mod check;
+pub mod save;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -26,8 +29,9 @@ use box_kit::Failure;
 use sha2::{Digest as _, Sha256};
 
 use crate::image::reference::Reference;
-use crate::image::{Config, Digest, Manifest, parse};
+use crate::image::{Config, Descriptor, Digest, Manifest, parse};
 use crate::layer;
+pub use sweep::disk_use;
 
 /// The folder.
 #[derive(Clone, Debug)]
@@ -79,6 +83,14 @@ impl Store {
         Ok(self.root.join("tmp").join(format!("{what}.{unique:016x}")))
     }
 
+    /// Keeps what has no name yet from being swept away, for as long as it is held.
+    pub fn lease(&self) -> Result<File, Failure> {
+        let path = self.root.join("store.lock");
+        let lock = File::create(&path).map_err(Failure::os(path.display()))?;
+        box_sys::at::lock(&lock, false).map_err(Failure::os(path.display()))?;
+        Ok(lock)
+    }
+
     /// Takes a blob in, and verifies it while it is written.
     pub fn add_blob(
         &self,
@@ -92,6 +104,41 @@ impl Store {
             let _ = fs::remove_file(&path);
         }
         added
+    }
+
+    /// Makes a layer of what `pack` writes, compressed by gzip: its descriptor and its diffID.
+    pub fn add_layer(
+        &self,
+        pack: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(Descriptor, Digest), Failure> {
+        let path = self.temporary("layer")?;
+        let added = self.write_layer(pack, &path);
+        if added.is_err() {
+            let _ = fs::remove_file(&path);
+        }
+        added
+    }
+
+    fn write_layer(
+        &self,
+        pack: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+        path: &Path,
+    ) -> Result<(Descriptor, Digest), Failure> {
+        let about = || path.display().to_string();
+        let file = File::options().write(true).create_new(true).mode(0o600).open(path);
+        let file =
+            Hashed { inner: file.map_err(Failure::os(about()))?, hash: Sha256::new(), length: 0 };
+        let gzip = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+        let mut tar = Hashed { inner: gzip, hash: Sha256::new(), length: 0 };
+        pack(&mut tar).map_err(Failure::os("layer"))?;
+        let file = tar.inner.finish().map_err(Failure::os("layer"))?;
+        file.inner.sync_all().map_err(Failure::os(about()))?;
+        let (digest, diff_id) = (Digest::finish(file.hash), Digest::finish(tar.hash));
+        let target = self.blob(&digest);
+        fs::rename(path, &target).map_err(Failure::os(target.display()))?;
+        crate::files::sync_folder(&self.root.join("blobs/sha256"))?;
+        let kind = crate::image::LAYER_GZIP;
+        Ok((archive::descriptor(kind, digest, file.length), diff_id))
     }
 
     /// Reads a blob through and compares its digest.
@@ -161,17 +208,39 @@ impl Store {
     }
 
     /// Unpacks those layers of an image that are not unpacked yet, each verified against its diffID
-    /// before it gets its name.
+    /// before it gets its name. Overlayfs needs no order: they are unpacked side by side.
     pub fn unpack(&self, image: &Image, limits: layer::Limits) -> Result<(), Failure> {
         let rootfs = &image.config.rootfs;
         let chain = rootfs.chain();
-        let layers = chain.iter().zip(&rootfs.diff_ids).zip(&image.manifest.layers);
-        for (number, ((chain_id, diff_id), blob)) in layers.enumerate() {
-            if !self.layer(chain_id).exists() {
-                self.unpack_layer(chain_id, diff_id, &blob.digest, number == 0, limits)?;
-            }
+        let layers = chain.iter().zip(&rootfs.diff_ids).zip(&image.manifest.layers).enumerate();
+        let missing: Vec<_> =
+            layers.filter(|(_, ((chain_id, _), _))| !self.layer(chain_id).exists()).collect();
+        if missing.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let queue = std::sync::Mutex::new(missing.iter());
+        let work = || -> Result<(), Failure> {
+            loop {
+                let next = queue.lock().ok().and_then(|mut queue| queue.next());
+                let Some((number, ((chain_id, diff_id), blob))) = next else { return Ok(()) };
+                self.unpack_layer(chain_id, diff_id, &blob.digest, *number == 0, limits)?;
+            }
+        };
+        let workers = std::thread::available_parallelism().map_or(1, usize::from);
+        // Modes are meant as the archive says them.
+        let mask = box_sys::spawn::set_umask(0);
+        let outcome = match workers.min(missing.len()) {
+            1 => work(),
+            workers => std::thread::scope(|scope| {
+                let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+                let broken = || Err(Failure::new("unpacking has broken off"));
+                let outcomes: Vec<_> =
+                    workers.into_iter().map(|w| w.join().unwrap_or_else(|_| broken())).collect();
+                outcomes.into_iter().collect()
+            }),
+        };
+        box_sys::spawn::set_umask(mask);
+        outcome
     }
 
     fn unpack_layer(
@@ -254,43 +323,33 @@ impl Store {
             .about(text)
             .advise("try: box container images, or box container load -i FILE"))
     }
+}
 
-    /// Removes blobs and layers that no image needs any more.
-    pub fn sweep(&self) -> Result<(), Failure> {
-        let mut blobs = std::collections::BTreeSet::new();
-        let mut layers = std::collections::BTreeSet::new();
-        for digest in self.names()?.values() {
-            let image = self.image(digest)?;
-            layers.extend(image.config.rootfs.chain().iter().map(|id| id.hex().to_owned()));
-            blobs.insert(digest.hex().to_owned());
-            blobs.insert(image.id.hex().to_owned());
-            blobs.extend(image.manifest.layers.iter().map(|layer| layer.digest.hex().to_owned()));
-        }
-        for layer in crate::engine::layers_in_use(self) {
-            layers.insert(layer);
-        }
-        let unused = |folder: &str, used: &std::collections::BTreeSet<String>| {
-            let entries = fs::read_dir(self.root.join(folder)).into_iter().flatten().flatten();
-            let names = entries.map(|entry| entry.path());
-            let is_unused = |path: &PathBuf| {
-                path.file_name()
-                    .and_then(|name| name.to_str())
-                    .is_some_and(|name| Digest::from_hex(name).is_some() && !used.contains(name))
-            };
-            names.filter(is_unused).collect::<Vec<_>>()
-        };
-        for path in unused("layers", &layers) {
-            fs::remove_dir_all(&path).map_err(Failure::os(path.display()))?;
-        }
-        for path in unused("blobs/sha256", &blobs) {
-            fs::remove_file(&path).map_err(Failure::os(path.display()))?;
-        }
-        Ok(())
+/// Hashes and counts what is written through it.
+struct Hashed<W> {
+    inner: W,
+    hash: Sha256,
+    length: u64,
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hash.update(bytes.get(..count).unwrap_or_default());
+        self.length += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
 /// Copies what is read, and returns its digest and length.
-fn copy_hashed(source: &mut impl Read, mut sink: impl Write) -> Result<(Digest, u64), Failure> {
+pub(crate) fn copy_hashed(
+    source: &mut impl Read,
+    mut sink: impl Write,
+) -> Result<(Digest, u64), Failure> {
     let mut hash = Sha256::new();
     let mut size = 0;
     let mut buffer = vec![0; 128 * 1024];

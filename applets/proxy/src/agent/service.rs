@@ -55,15 +55,16 @@ pub async fn serve(tunnel: Rc<TunnelSpec>, stream: MuxStream, head: OpenHead) {
     let conn = Conn::new(Stream::Mux(stream), Buffer::default());
     match &tunnel.service {
         Service::Http(site) => {
-            let visitor = Visitor { client: head.client, tls: false, server_name: None };
-            serve_http(conn, visitor, site.clone(), Role::Agent).await;
+            let visitor =
+                Visitor { client: head.client, tls: false, server_name: None, movable: false };
+            serve_http(conn, visitor, site.clone(), Role::Stream).await;
         }
         Service::Bytes(target) => bytes(&tunnel, target, conn, head).await,
     }
 }
 
 async fn bytes(tunnel: &TunnelSpec, target: &Target, conn: Conn, head: OpenHead) {
-    let (carried, error) = match target.dial().await {
+    let (carried, error) = match target.dial(head.client).await {
         Ok(upstream) => {
             let (carried, result) = relay(conn, upstream).await;
             (carried, result.err().map(|error| error.to_string()))
@@ -99,6 +100,10 @@ impl Site for AgentSite {
             return Route::Answer(answer);
         }
         let mut forward = self.forward.clone();
+        match self.policy.claim(head, false) {
+            Ok(claim) => forward.claim = claim,
+            Err(answer) => return Route::Answer(answer),
+        }
         if let Some(store) = &self.store {
             forward.capture = Some(Rc::new(RefCell::new(Recorder::new(store.clone()))));
         }

@@ -1,160 +1,214 @@
-//! `box proxy run`: a reverse proxy, one thread a core, each with its own listeners and upstream
-//! connections.
+//! `box proxy run`, `check` and `reload`: a reverse proxy, one thread a core.
 
-use std::cell::Cell;
-use std::rc::Rc;
-use std::sync::{Arc, mpsc};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use box_kit::{Exit, Failure, Outcome};
-use box_wire::http1::RequestHead;
-use tokio::sync::watch;
-use tokio::task::LocalSet;
+use box_kit::{Exit, Failure, Outcome, folders};
+use box_sys::pidfd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinSet, LocalSet};
 
-use super::server::address;
-use super::{stop_signal, thread_count};
+use super::{local_authority, print, stop_signal, thread_count};
 use crate::cli;
-use crate::edge::accept_loop;
-use crate::http1::{Edits, Forward, Forwarding, Record, Role, Route, Site, Visitor, serve};
-use crate::io::{Buffer, Conn, Stream};
-use crate::listen;
+use crate::config::{Config, Listen};
+use crate::http1::Forwarding;
+use crate::listen::{self, address};
+use crate::policy::Network;
+use crate::reverse::{Command, Model, Worker, look_after};
 use crate::target::TargetSpec;
-use crate::ui::{Event, Events, Form, Output, Ui};
-
-/// What all threads share.
-struct Plan {
-    target: TargetSpec,
-    edits: Edits,
-    events: Events,
-    access_log: bool,
-}
+use crate::tls::sha256_hex;
+use crate::ui::{Event, Form, Output, Ui};
 
 /// Serves until a signal, then drains.
 pub fn run(args: &cli::Run) -> Outcome {
-    let threads = thread_count(args.threads);
-    let mut listeners: Vec<Vec<std::net::TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
+    let config = configuration(args)?;
     let ui = Ui::start(Form::Logfmt, Output::Stdout)?;
-    for text in &args.listen {
-        let sockets = listen::bind_each(address(text)?, threads)?;
-        if let Some(bound) = sockets.first() {
-            let address = bound.local_addr()?.to_string();
-            ui.events.send(Event::Listening { what: "http", address });
-        }
-        listeners.iter_mut().zip(sockets).for_each(|(core, socket)| core.push(socket));
-    }
-    let forwarding = if args.trust_forwarded { Forwarding::Append } else { Forwarding::Replace };
-    let plan = Arc::new(Plan {
-        target: TargetSpec::parse(&args.to, "http", args.upstream_tls_verify)?,
-        edits: Edits { forwarding, ..Edits::default() },
-        events: ui.events.clone(),
-        access_log: args.access_log,
-    });
-    let (drain, draining) = watch::channel(false);
+    let threads = thread_count(args.threads.or(config.threads));
+    let drain = args.drain.map_or(config.drain, Duration::from_secs);
+    let model = Arc::new(Model::new(config, ui.events.clone(), local_authority)?);
     let mut workers = Vec::new();
-    for (number, listeners) in listeners.into_iter().enumerate() {
-        workers.push(start(number, listeners, plan.clone(), draining.clone())?);
+    for number in 0..threads {
+        workers.push(Worker::start(number, model.clone())?);
     }
+    let mut server = Server { workers, model, listening: BTreeMap::new(), checks: JoinSet::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let mut stopping = stop_signal()?;
-        let _ = stopping.wait_for(|stop| *stop).await;
-        let _ = drain.send(true);
-        let end = Instant::now() + Duration::from_secs(args.drain);
-        while workers.iter().any(|worker| !worker.is_finished()) && Instant::now() < end {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let fresh = server.bind(&server.model)?;
+        server.follow(fresh)?;
+        let noted = args.config.as_deref().map(Noted::new).transpose()?;
+        server.serve(args).await?;
+        drop(noted);
+        server.drain(drain).await;
         Ok::<(), Failure>(())
     })?;
     ui.end();
     Ok(Exit::DONE)
 }
 
-fn start(
-    number: usize,
-    listeners: Vec<std::net::TcpListener>,
-    plan: Arc<Plan>,
-    draining: watch::Receiver<bool>,
-) -> Result<std::thread::JoinHandle<()>, Failure> {
-    let (ready, is_ready) = mpsc::channel::<Result<(), Failure>>();
-    let body = move || {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-            Ok(runtime) => runtime,
-            Err(error) => return drop(ready.send(Err(error.into()))),
-        };
-        LocalSet::new().block_on(&runtime, async move {
-            let served = worker(listeners, &plan, draining, &ready).await;
-            if let Err(failure) = served {
-                let _ = ready.send(Err(failure));
-            }
-        });
+/// Says whether a file is right.
+pub fn check(args: &cli::Check) -> Outcome {
+    let config = Config::read(&args.config)?;
+    let count = config.routes.len();
+    print(&format!("ok: {count} {}\n", if count == 1 { "route" } else { "routes" }))
+}
+
+/// Lets a running proxy read its file again, if that is right.
+pub fn reload(args: &cli::Check) -> Outcome {
+    Config::read(&args.config)?;
+    let running = Noted::path(&args.config).ok().and_then(|path| Noted::process(&path));
+    let sent = running.map(|process| pidfd::send_signal(process.as_fd(), libc::SIGHUP));
+    match sent {
+        Some(Ok(())) => Ok(Exit::DONE),
+        _ => Err(Failure::new("no proxy runs with this file").about(args.config.display())),
+    }
+}
+
+/// The file, or what the flags say.
+fn configuration(args: &cli::Run) -> Result<Config, Failure> {
+    let mut config = match (&args.config, &args.to) {
+        (Some(file), _) => Config::read(file)?,
+        (None, Some(to)) => {
+            let everybody = ["0.0.0.0/0", "::/0"].iter().filter_map(|text| Network::parse(text));
+            let trusted: Vec<Network> = everybody.filter(|_| args.trust_forwarded).collect();
+            let listen = |text: &String| {
+                let (address, tls, accept_proxy) = (address(text)?, None, false);
+                Ok(Listen { address, tls, accept_proxy, trusted: trusted.clone() })
+            };
+            let listens = args.listen.iter().map(listen).collect::<Result<_, Failure>>()?;
+            let target = TargetSpec::parse(to, args.upstream.manner("http"))?;
+            Config::single(listens, target, Forwarding::Replace)
+        }
+        (None, None) => {
+            return Err(Failure::misuse("neither a file nor --listen and --to is given"));
+        }
     };
-    let thread = std::thread::Builder::new().name(format!("proxy-{number}")).spawn(body)?;
-    is_ready.recv().unwrap_or_else(|_| Err(Failure::new("a thread did not start")))?;
-    Ok(thread)
+    config.access_log |= args.access_log;
+    Ok(config)
 }
 
-/// One core.
-async fn worker(
-    listeners: Vec<std::net::TcpListener>,
-    plan: &Arc<Plan>,
-    draining: watch::Receiver<bool>,
-    ready: &mpsc::Sender<Result<(), Failure>>,
-) -> Result<(), Failure> {
-    let forward = Forward {
-        target: Some(Rc::new(plan.target.target())),
-        upstream: None,
-        edits: Rc::new(plan.edits.clone()),
-        capture: None,
-    };
-    let site = Rc::new(RunSite { forward, plan: plan.clone(), draining: draining.clone() });
-    let open = Rc::new(Cell::new(0usize));
-    let mut accepting = Vec::new();
-    for listener in listeners {
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        let (site, open) = (site.clone(), open.clone());
-        let accept = accept_loop(listener, draining.clone(), move |socket, client| {
-            let (site, open) = (site.clone(), open.clone());
-            async move {
-                open.set(open.get() + 1);
-                let conn = Conn::new(Stream::Tcp(socket), Buffer::default());
-                let visitor = Visitor { client, tls: false, server_name: None };
-                serve(conn, visitor, site, Role::Edge).await;
-                open.set(open.get() - 1);
+/// The main thread's side of a running proxy.
+struct Server {
+    workers: Vec<Worker>,
+    model: Arc<Model>,
+    /// What is configured, and what is bound for it: another port where that was 0.
+    listening: BTreeMap<SocketAddr, SocketAddr>,
+    checks: JoinSet<()>,
+}
+
+impl Server {
+    /// Binds what a model listens at and we do not yet.
+    fn bind(&self, model: &Model) -> Result<Vec<(SocketAddr, Vec<TcpListener>)>, Failure> {
+        let addresses = model.config.listens.iter().map(|listen| listen.address);
+        let fresh = addresses.filter(|address| !self.listening.contains_key(address));
+        let bound = |address| Ok((address, listen::bind_each(address, self.workers.len())?));
+        fresh.map(bound).collect()
+    }
+
+    /// Brings listeners and health checks in line with the model, which the workers know already.
+    fn follow(&mut self, fresh: Vec<(SocketAddr, Vec<TcpListener>)>) -> Result<(), Failure> {
+        let wanted: Vec<SocketAddr> =
+            self.model.config.listens.iter().map(|listen| listen.address).collect();
+        for (address, sockets) in fresh {
+            let bound = sockets.first().map(|socket| socket.local_addr()).transpose()?;
+            let bound = bound.unwrap_or(address);
+            let tls = self.model.listen(address).is_some_and(|(listen, _)| listen.tls.is_some());
+            let what = if tls { "https" } else { "http" };
+            self.model.events.send(Event::Listening { what, address: bound.to_string() });
+            for (worker, socket) in self.workers.iter().zip(sockets) {
+                worker.order(Command::Listen(address, socket));
             }
-        });
-        accepting.push(tokio::task::spawn_local(accept));
+            self.listening.insert(address, bound);
+        }
+        let gone: Vec<SocketAddr> =
+            self.listening.keys().filter(|address| !wanted.contains(address)).copied().collect();
+        for address in gone {
+            self.listening.remove(&address);
+            self.workers.iter().for_each(|worker| worker.order(Command::Close(address)));
+        }
+        self.checks = look_after(&self.model);
+        Ok(())
     }
-    let _ = ready.send(Ok(()));
-    for accept in accepting {
-        let _ = accept.await;
+
+    /// Until a signal to end.
+    async fn serve(&mut self, args: &cli::Run) -> Result<(), Failure> {
+        let mut stopping = stop_signal()?;
+        let mut reload = signal(SignalKind::hangup())?;
+        loop {
+            tokio::select! {
+                _ = stopping.wait_for(|stop| *stop) => return Ok(()),
+                _ = reload.recv() => {
+                    if let Err(failure) = self.reload(args) {
+                        let said = format!("box: proxy: {failure}: the old configuration stays\n");
+                        let _ = std::io::stderr().write_all(said.as_bytes());
+                    }
+                }
+            }
+        }
     }
-    while open.get() > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+
+    /// Takes the file as it is now; a mistake in it changes nothing.
+    fn reload(&mut self, args: &cli::Run) -> Result<(), Failure> {
+        let config = configuration(args)?;
+        let model = Arc::new(Model::new(config, self.model.events.clone(), local_authority)?);
+        let fresh = self.bind(&model)?;
+        self.workers.iter().for_each(|worker| worker.order(Command::Model(model.clone())));
+        self.model = model;
+        self.follow(fresh)?;
+        let count = self.model.config.routes.len();
+        self.model.events.send(Event::Notice(format!("configuration reloaded, routes: {count}")));
+        Ok(())
     }
-    Ok(())
+
+    /// Accepts nothing more and waits for what is open.
+    async fn drain(&self, patience: Duration) {
+        self.workers.iter().for_each(|worker| worker.order(Command::Drain));
+        let end = Instant::now() + patience;
+        while self.workers.iter().any(|worker| !worker.has_ended()) && Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
 
-/// Everything goes to one target.
-struct RunSite {
-    forward: Forward,
-    plan: Arc<Plan>,
-    draining: watch::Receiver<bool>,
+/// A note of the process that runs with a file, for `reload`.
+struct Noted(PathBuf);
+
+impl Noted {
+    fn path(config: &Path) -> Result<PathBuf, Failure> {
+        let whole = std::fs::canonicalize(config).map_err(Failure::os(config.display()))?;
+        let digest = sha256_hex(whole.as_os_str().as_encoded_bytes());
+        let name = format!("run-{}.pid", digest.get(..16).unwrap_or_default());
+        Ok(folders::state("proxy")?.join(name))
+    }
+
+    fn new(config: &Path) -> Result<Noted, Failure> {
+        let path = Noted::path(config)?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(Failure::os(folder.display()))?;
+        }
+        let pid = std::process::id() as i32;
+        let (started, _) = pidfd::start_time(pid)?;
+        std::fs::write(&path, format!("{pid} {started}\n")).map_err(Failure::os(path.display()))?;
+        Ok(Noted(path))
+    }
+
+    /// The process that a note is of, if it still runs: another one may have its number by now.
+    fn process(path: &Path) -> Option<OwnedFd> {
+        let text = std::fs::read_to_string(path).ok()?;
+        let (pid, started) = text.trim().split_once(' ')?;
+        let pid = pid.parse().ok()?;
+        let process = pidfd::open(pid).ok()?;
+        let is_same = pidfd::start_time(pid).ok()?.0 == started.parse::<u64>().ok()?;
+        is_same.then_some(process)
+    }
 }
 
-impl Site for RunSite {
-    fn route(&self, _: &RequestHead<'_>, _: &Visitor) -> Route {
-        Route::Forward(self.forward.clone())
-    }
-
-    fn finished(&self, record: &Record) {
-        self.plan.events.send(Event::Request(record.clone()));
-    }
-
-    fn draining(&self) -> Option<watch::Receiver<bool>> {
-        Some(self.draining.clone())
-    }
-
-    fn wants_records(&self) -> bool {
-        self.plan.access_log
+impl Drop for Noted {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }

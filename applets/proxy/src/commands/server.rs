@@ -1,6 +1,6 @@
 //! `box proxy server`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use tokio::task::LocalSet;
 use super::{data_folder, stop_signal, thread_count};
 use crate::cli;
 use crate::edge::{self, EdgeConfig, Listeners, Registry, Store};
-use crate::listen;
+use crate::http2;
+use crate::listen::{self, address};
 use crate::protocol;
 use crate::tls::ca::{self, Authority};
 use crate::tls::server::{self, Certificates, FileCertificate, Single};
@@ -51,7 +52,7 @@ pub fn server(args: &cli::Server) -> Outcome {
     let config = EdgeConfig {
         visitor_tls: server::config(
             Arc::new(certificates(args, &folder, &domain)?),
-            &[b"http/1.1"],
+            &[http2::ALPN, b"http/1.1"],
         )?,
         agent_tls: server::config(Arc::new(Single(identity)), &[protocol::ALPN])?,
         domain,
@@ -94,19 +95,6 @@ fn certificates(
     }
     let authority = Arc::new(Authority::open(&folder.join("ca"), domain)?);
     Ok(Certificates { files: Vec::new(), authority: Some(authority), default_name })
-}
-
-/// An address to listen on: `127.0.0.1:80`, `[::]:80`, `:80` or `80`.
-pub fn address(text: &str) -> Result<SocketAddr, Failure> {
-    let port = text.strip_prefix(':').unwrap_or(text);
-    if let Ok(port) = port.parse::<u16>() {
-        return Ok(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
-    }
-    let local = text.strip_prefix("localhost:").and_then(|port| port.parse::<u16>().ok());
-    if let Some(port) = local {
-        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    }
-    text.parse().map_err(|_| Failure::misuse("not an address and port").about(text))
 }
 
 /// Ports of tunnels are opened where agents are listened for.

@@ -11,18 +11,19 @@ use box_kit::output::Styling;
 use box_kit::{Exit, Failure, Outcome, folders};
 use tokio::task::LocalSet;
 
-use super::{LOCAL_DOMAIN, local_authority, stop_signal};
+use super::{LOCAL_DOMAIN, local_authority, stop_signal, trust};
 use crate::agent::{self, AgentConfig, AgentSite, Dialer, Service, TunnelSpec};
 use crate::cli;
 use crate::edge::{self, Edge, EdgeConfig, Listeners, Registry};
 use crate::files::{Folder, FolderUpstream};
 use crate::http1::{Edits, Forward, Forwarding};
+use crate::http2;
 use crate::inspect::{Inspector, InspectorSite, Store};
 use crate::listen;
 use crate::names::{self, Name};
-use crate::policy::{Policy, Rules};
+use crate::policy::{self, Policy, Rules, Webhook};
 use crate::protocol::{self, TunnelKind};
-use crate::target::TargetSpec;
+use crate::target::{Manner, TargetSpec};
 use crate::tls::client::{self, Trust};
 use crate::tls::server::{self, Certificates, Single};
 use crate::tls::{ca, sha256_hex};
@@ -33,15 +34,12 @@ const AGENT_PORT: u16 = 7443;
 
 /// `box proxy http`.
 pub fn http(args: &cli::Http) -> Outcome {
-    let target = TargetSpec::parse(&args.target, "http", args.upstream_tls_verify)?;
+    let target = TargetSpec::parse(&args.target, args.upstream.manner("http"))?;
     let host = target.host.clone();
     let name = stable_name(&target.name);
     let shown = target.shown.clone();
-    serve_requests(&args.site, &host, name, shown, move |edits| Forward {
-        target: Some(Rc::new(target.target())),
-        upstream: None,
-        edits,
-        capture: None,
+    serve_requests(&args.site, &host, name, shown, move |edits| {
+        Forward::to(Rc::new(target.target()), edits)
     })
 }
 
@@ -50,11 +48,8 @@ pub fn file(args: &cli::Files) -> Outcome {
     let folder = Folder::open(&args.folder, args.browse)?;
     let shown = args.folder.display().to_string();
     let name = stable_name(&shown);
-    serve_requests(&args.site, "localhost", name, shown, move |edits| Forward {
-        target: None,
-        upstream: Some(Rc::new(FolderUpstream(Rc::new(folder)))),
-        edits,
-        capture: None,
+    serve_requests(&args.site, "localhost", name, shown, move |edits| {
+        Forward::through(Some(Rc::new(FolderUpstream(Rc::new(folder)))), edits)
     })
 }
 
@@ -67,7 +62,9 @@ fn serve_requests(
 ) -> Outcome {
     let edits = edits(args, host)?;
     let rate = args.rate_limit.as_deref();
-    let rules = Rules::parse(&args.basic_auth, &args.cidr_allow, &args.cidr_deny, rate)?;
+    let mut rules = Rules::parse(&args.basic_auth, &args.cidr_allow, &args.cidr_deny, rate)?;
+    let signed = args.verify_webhook.as_deref().zip(args.verify_webhook_secret.as_deref());
+    rules.webhook = signed.and_then(|(provider, secret)| Webhook::new(provider, secret));
     let ui = start_ui(&args.agent)?;
     let events = ui.events.clone();
     let offer = Offer {
@@ -91,7 +88,7 @@ fn serve_requests(
 
 /// `box proxy tcp`.
 pub fn tcp(args: &cli::Tcp) -> Outcome {
-    let target = TargetSpec::parse(&args.target, "tcp", true)?;
+    let target = TargetSpec::parse(&args.target, bytes("tcp"))?;
     let name = stable_name(&target.name);
     let offer = Offer {
         kind: TunnelKind::Tcp,
@@ -106,7 +103,7 @@ pub fn tcp(args: &cli::Tcp) -> Outcome {
 
 /// `box proxy tls`.
 pub fn tls(args: &cli::Tls) -> Outcome {
-    let target = TargetSpec::parse(&args.target, "tls", true)?;
+    let target = TargetSpec::parse(&args.target, bytes("tls"))?;
     let name = stable_name(&target.name);
     let offer = Offer {
         kind: TunnelKind::Tls,
@@ -117,6 +114,11 @@ pub fn tls(args: &cli::Tls) -> Outcome {
         shown_target: target.shown.clone(),
     };
     serve_bytes(&args.agent, offer, target, &name)
+}
+
+/// A service whose bytes are carried as they are.
+fn bytes(scheme: &'static str) -> Manner {
+    Manner { scheme, verify: true, http2: false, proxy_protocol: None }
 }
 
 fn serve_bytes(agent: &cli::Agent, offer: Offer, target: TargetSpec, name: &Name) -> Outcome {
@@ -174,25 +176,11 @@ fn edits(args: &cli::Site, own_host: &str) -> Result<Edits, Failure> {
         // The edge has set X-Forwarded-*.
         forwarding: Forwarding::Keep,
         host,
-        request_add: fields(&args.request_header_add)?,
+        request_add: policy::fields(&args.request_header_add)?,
         request_remove: args.request_header_remove.clone(),
-        response_add: fields(&args.response_header_add)?,
+        response_add: policy::fields(&args.response_header_add)?,
         response_remove: args.response_header_remove.clone(),
     })
-}
-
-/// `Name: value`, with nothing in it that would start another field.
-fn fields(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
-    let parse = |text: &String| {
-        let (name, value) = text.split_once(':')?;
-        let clean = !value.bytes().any(|b| b.is_ascii_control());
-        (box_wire::http1::is_token(name.as_bytes()) && clean)
-            .then(|| (name.to_owned(), value.trim().to_owned()))
-    };
-    let each = |text: &String| {
-        parse(text).ok_or_else(|| Failure::misuse("not of the form 'Name: value'").about(text))
-    };
-    texts.iter().map(each).collect()
 }
 
 fn start_ui(args: &cli::Agent) -> Result<Ui, Failure> {
@@ -303,10 +291,13 @@ fn local_config(
     events: &Events,
 ) -> Result<AgentConfig, Failure> {
     let authority = local_authority()?;
-    let state = if authority_is_trusted(&authority.file) {
+    let state = if trust::is_trusted(&authority.file) {
         "local CA, trusted".to_owned()
     } else {
-        format!("local CA, not trusted yet: curl --cacert {}", authority.file.display())
+        format!(
+            "local CA, not trusted yet: box proxy trust, or curl --cacert {}",
+            authority.file.display()
+        )
     };
     let identity = Arc::new(ca::ephemeral("edge.localhost")?);
     let digest = identity.cert.first().map(|cert| sha256_hex(cert)).unwrap_or_default();
@@ -342,7 +333,7 @@ fn local_config(
         domain: LOCAL_DOMAIN.to_owned(),
         https_port,
         http_port,
-        visitor_tls: server::config(Arc::new(certificates), &[b"http/1.1"])?,
+        visitor_tls: server::config(Arc::new(certificates), &[http2::ALPN, b"http/1.1"])?,
         agent_tls: server::config(Arc::new(Single(identity)), &[protocol::ALPN])?,
         tcp_ports: 10_000..=30_000,
         tcp_address: Ipv4Addr::LOCALHOST.into(),
@@ -360,13 +351,4 @@ fn local_config(
         lanes: 1,
         events: events.clone(),
     })
-}
-
-/// Whether `box proxy trust` has put the authority into the system's bundle.
-fn authority_is_trusted(file: &std::path::Path) -> bool {
-    let installed = std::path::Path::new("/usr/local/share/ca-certificates/box-proxy.crt");
-    match (std::fs::read(file), std::fs::read(installed)) {
-        (Ok(ours), Ok(theirs)) => ours == theirs,
-        _ => false,
-    }
 }

@@ -15,9 +15,8 @@ use tokio_rustls::TlsAcceptor;
 
 use super::core::{Core, Handoff, VisitorKind, accept_loop};
 use super::registry::Tunnel;
-use crate::http1::{
-    Answer, Edits, Ended, Failed, Forward, Record, Role, Route, Site, Upstream, Visitor, serve,
-};
+use crate::http1::{Answer, Edits, Ended, Failed, Forward, Record, Route, Site, Upstream, Visitor};
+use crate::http2;
 use crate::io::{Buffer, Conn, Raw, ReadAhead, Stream, relay};
 use crate::mux::frame::OpenHead;
 use crate::protocol::TunnelKind;
@@ -48,7 +47,7 @@ pub async fn visit(
     match kind {
         VisitorKind::Http => {
             let conn = Conn::new(Stream::Tcp(socket), Buffer::holding(&read));
-            let visitor = Visitor { client, tls: false, server_name: None };
+            let visitor = Visitor { client, tls: false, server_name: None, movable: true };
             http(&core, conn, visitor).await;
         }
         VisitorKind::Tls => {
@@ -67,7 +66,7 @@ pub async fn visit(
 async fn http(core: &Rc<Core>, conn: Conn, visitor: Visitor) {
     let client = visitor.client;
     let site = Rc::new(EdgeSite { core: core.clone(), edits: Rc::default() });
-    let Ended::Elsewhere(conn, target) = serve(conn, visitor, site, Role::Edge).await else {
+    let Ended::Elsewhere(conn, target) = http2::serve(conn, visitor, site).await else {
         return;
     };
     let read = conn.input.data().to_vec();
@@ -113,7 +112,7 @@ async fn tls(core: &Rc<Core>, mut ahead: ReadAhead, client: SocketAddr) {
     if let Ok(Ok(tls)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(ahead)).await {
         let conn = Conn::new(Stream::ServerTls(Box::new(tls)), Buffer::default());
         let server_name = Some(Rc::from(name.as_str())).filter(|_| !name.is_empty());
-        http(core, conn, Visitor { client, tls: true, server_name }).await;
+        http(core, conn, Visitor { client, tls: true, server_name, movable: false }).await;
     }
 }
 
@@ -237,19 +236,14 @@ impl Site for EdgeSite {
             let reason = format!("no tunnel at {host}");
             return Route::Answer(Answer::error(404, 200, &reason, advice, json));
         };
-        if !visitor.tls
+        if visitor.movable
             && let Some(target) = tunnel.session.core_near(self.core.number)
             && target != self.core.number
         {
             return Route::Elsewhere(target);
         }
         let upstream = Rc::new(TunnelUpstream { core: self.core.clone(), tunnel });
-        Route::Forward(Forward {
-            target: None,
-            upstream: Some(upstream),
-            edits: self.edits.clone(),
-            capture: None,
-        })
+        Route::Forward(Forward::through(Some(upstream), self.edits.clone()))
     }
 
     fn finished(&self, record: &Record) {

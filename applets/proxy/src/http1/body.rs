@@ -42,8 +42,8 @@ pub struct Transfer<'t, 'c> {
     pub drop_trailers: bool,
     /// Somebody wants to see the bytes.
     pub tapped: bool,
-    /// Body bytes that have passed.
-    pub passed: Cell<u64>,
+    /// Counts the body bytes that have passed.
+    pub passed: &'t Cell<u64>,
 }
 
 impl Transfer<'_, '_> {

@@ -4,20 +4,25 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::task::Poll;
-use std::time::Instant;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use box_wire::http1::{Framing, HeadParser, Progress, Reject, Version};
 
 use super::body::{BodyError, Transfer};
 use super::emit::{self, Reply};
 use super::site::{Forward, Record};
-use crate::io::{Conn, Stream};
+use crate::io::Conn;
 
 /// Interim responses (1xx) that one request may get.
 const MAX_INTERIM: usize = 16;
 /// Bytes of the next request that are read while an answer is on its way.
 const READ_AHEAD: usize = 16 * 1024;
+/// A client that neither sends nor takes a byte of a body for this long is given up; noticed within
+/// twice the time.
+const CLIENT_IDLE: Duration = Duration::from_secs(60);
+/// So many of these times an upstream may be silent: long polling and event streams are.
+const UPSTREAM_IDLE_TICKS: u32 = 15;
 
 /// What must be known of a request after its head has been forwarded.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +41,8 @@ pub struct Plan {
     pub upgrade: bool,
     /// Errors are told in JSON.
     pub json: bool,
+    /// Its sender may wait for 100 before it sends the body.
+    pub expects: bool,
     /// The client connection is a stream for this request alone.
     pub single: bool,
 }
@@ -67,6 +74,10 @@ pub enum Trouble {
     Cut(String),
     /// The client is gone.
     ClientGone,
+    /// The client stopped in the middle of its request; it has got nothing yet.
+    ClientIdle,
+    /// The upstream does nothing; the client has got nothing yet.
+    UpstreamIdle,
 }
 
 /// The two connections of an exchange and what it is about.
@@ -81,15 +92,23 @@ pub struct Exchange<'e> {
     pub forward: &'e Forward,
     /// When it started.
     pub started: Instant,
-    uploaded: Cell<Option<u64>>,
+    uploaded: Cell<bool>,
     answering: Cell<bool>,
     received: Cell<u64>,
+    sent: Cell<u64>,
 }
 
 enum Event {
     Down(Result<Done, Trouble>),
     Up(BodyError),
     ClientGone,
+    Idle(Trouble),
+}
+
+/// Notices that nothing moves: looks at what has moved each time [`CLIENT_IDLE`] is over.
+struct IdleWatch {
+    moved: u64,
+    quiet_ticks: u32,
 }
 
 impl<'e> Exchange<'e> {
@@ -107,9 +126,10 @@ impl<'e> Exchange<'e> {
             plan,
             forward,
             started,
-            uploaded: Cell::new(None),
+            uploaded: Cell::new(false),
             answering: Cell::new(false),
             received: Cell::new(0),
+            sent: Cell::new(0),
         }
     }
 
@@ -127,8 +147,10 @@ impl<'e> Exchange<'e> {
             let mut up = pin!(self.upload());
             let mut down = pin!(self.download(parser, record));
             let mut watching = true;
+            let mut idle = IdleWatch { moved: 0, quiet_ticks: 0 };
+            let mut tick = pin!(tokio::time::sleep_until((self.started + CLIENT_IDLE).into()));
             poll_fn(|cx| {
-                if self.uploaded.get().is_none()
+                if !self.uploaded.get()
                     && refused.is_none()
                     && let Poll::Ready(Err(error)) = up.as_mut().poll(cx)
                 {
@@ -141,20 +163,23 @@ impl<'e> Exchange<'e> {
                 if let Poll::Ready(done) = down.as_mut().poll(cx) {
                     return Poll::Ready(Event::Down(done));
                 }
-                if self.uploaded.get().is_none() {
+                while tick.as_mut().poll(cx).is_ready() {
+                    if let Some(trouble) = self.is_idle(&mut idle) {
+                        return Poll::Ready(Event::Idle(trouble));
+                    }
+                    tick.as_mut().reset(tokio::time::Instant::now() + CLIENT_IDLE);
+                }
+                if !self.uploaded.get() {
                     return Poll::Pending;
                 }
                 if watching {
                     return self.watch_client(cx, &mut watching);
                 }
-                match &self.client.borrow().stream {
-                    Stream::Mux(stream) => stream.poll_broken(cx).map(|()| Event::ClientGone),
-                    _ => Poll::Pending,
-                }
+                self.client.borrow().stream.poll_broken(cx).map(|()| Event::ClientGone)
             })
             .await
         };
-        record.received = self.uploaded.get().unwrap_or(self.received.get());
+        record.received += self.received.get();
         match (event, refused) {
             (Event::Down(Err(Trouble::NoAnswer(_))), Some(error)) => {
                 Err(Trouble::NoAnswer(error.to_string()))
@@ -163,7 +188,27 @@ impl<'e> Exchange<'e> {
             (Event::Up(BodyError::Malformed(reject)), _) if !self.answering.get() => {
                 Err(Trouble::BadRequest(reject))
             }
+            (Event::Idle(trouble), _) => Err(trouble),
             (Event::Up(_) | Event::ClientGone, _) => Err(Trouble::ClientGone),
+        }
+    }
+
+    /// Whose fault it is that nothing has moved for too long.
+    fn is_idle(&self, watch: &mut IdleWatch) -> Option<Trouble> {
+        let moved = self.received.get() + self.sent.get();
+        if moved != std::mem::replace(&mut watch.moved, moved) {
+            watch.quiet_ticks = 0;
+            return None;
+        }
+        watch.quiet_ticks += 1;
+        let takes_nothing = !self.client.borrow().is_flushed();
+        let sends_nothing = !self.uploaded.get() && self.upstream.borrow().is_flushed();
+        match (takes_nothing || sends_nothing, self.answering.get()) {
+            (true, false) => Some(Trouble::ClientIdle),
+            (true, true) => Some(Trouble::ClientGone),
+            (false, _) if watch.quiet_ticks < UPSTREAM_IDLE_TICKS => None,
+            (false, false) => Some(Trouble::UpstreamIdle),
+            (false, true) => Some(Trouble::Cut("the upstream fell silent".to_owned())),
         }
     }
 
@@ -175,24 +220,22 @@ impl<'e> Exchange<'e> {
             chunked: self.plan.framing == Framing::Chunked,
             drop_trailers: false,
             tapped: self.forward.capture.is_some(),
-            passed: Cell::new(0),
+            passed: &self.received,
         };
         let capture = self.forward.capture.as_ref();
-        let passed = transfer
+        transfer
             .run(&mut |bytes| {
                 if let Some(capture) = capture {
                     capture.borrow_mut().request_body(bytes);
                 }
             })
-            .await;
-        self.received.set(transfer.passed.get());
-        passed?;
+            .await?;
         self.end_upload().await.map_err(BodyError::Refused)
     }
 
     /// The request is whole: out with it. On a stream of a lane the direction ends.
     async fn end_upload(&self) -> io::Result<()> {
-        let single = matches!(self.upstream.borrow().stream, Stream::Mux(_));
+        let single = self.upstream.borrow().stream.is_single();
         poll_fn(|cx| {
             let mut upstream = self.upstream.borrow_mut();
             if single && !self.plan.upgrade {
@@ -202,23 +245,20 @@ impl<'e> Exchange<'e> {
             }
         })
         .await?;
-        self.uploaded.set(Some(self.received.get()));
+        self.uploaded.set(true);
         Ok(())
     }
 
     /// While only the upstream is waited for, a client that breaks off is noticed. One that ended
     /// its direction still waits for its answer.
-    fn watch_client(&self, cx: &mut std::task::Context<'_>, watching: &mut bool) -> Poll<Event> {
+    fn watch_client(&self, cx: &mut Context<'_>, watching: &mut bool) -> Poll<Event> {
         let mut client = self.client.borrow_mut();
         while client.input.data().len() < READ_AHEAD {
             match client.poll_fill(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0)) => {
                     *watching = false;
-                    return match &client.stream {
-                        Stream::Mux(stream) => stream.poll_broken(cx).map(|()| Event::ClientGone),
-                        _ => Poll::Pending,
-                    };
+                    return client.stream.poll_broken(cx).map(|()| Event::ClientGone);
                 }
                 Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::ClientGone),
@@ -313,7 +353,9 @@ impl<'e> Exchange<'e> {
         let reply = Reply {
             framing: outward,
             to_http10: self.plan.version == Version::Http10,
-            keep_alive: self.plan.keep_alive && outward != Framing::Close,
+            // An answer that does not wait for its request ends the connection: otherwise it would
+            // depend on the speed of the two whether it goes on (RFC 9112 section 9.6).
+            keep_alive: self.plan.keep_alive && outward != Framing::Close && self.uploaded.get(),
             to_head: self.plan.to_head,
         };
         emit::response(&mut client.output, &head, edits, reply);
@@ -344,7 +386,7 @@ impl<'e> Exchange<'e> {
             chunked: reply.framing == Framing::Chunked,
             drop_trailers: reply.to_http10,
             tapped: self.forward.capture.is_some(),
-            passed: Cell::new(0),
+            passed: &self.sent,
         };
         let capture = self.forward.capture.as_ref();
         let passed = transfer
@@ -354,20 +396,30 @@ impl<'e> Exchange<'e> {
                 }
             })
             .await;
-        record.sent = transfer.passed.get();
+        record.sent = self.sent.get();
         match passed {
             Ok(()) => {
-                let whole = self.uploaded.get().is_some();
+                let whole = self.uploaded.get();
                 let clean = self.upstream.borrow().input.is_empty();
                 Ok(Done::Answered {
-                    keep_client: reply.keep_alive && whole,
+                    keep_client: reply.keep_alive,
                     keep_upstream: keep_upstream && whole && clean,
                 })
             }
             Err(BodyError::Refused(_)) => Err(Trouble::ClientGone),
-            Err(BodyError::Cut(why)) => Err(Trouble::Cut(why)),
-            Err(BodyError::Malformed(reject)) => Err(Trouble::Cut(reject.reason().to_owned())),
+            Err(BodyError::Cut(why)) => Err(self.cut(why).await),
+            Err(BodyError::Malformed(reject)) => Err(self.cut(reject.reason().to_owned()).await),
         }
+    }
+
+    /// What came of an answer that is cut is passed on as far as the client takes it at once.
+    async fn cut(&self, why: String) -> Trouble {
+        poll_fn(|cx| {
+            let _ = self.client.borrow_mut().poll_flush(cx);
+            Poll::Ready(())
+        })
+        .await;
+        Trouble::Cut(why)
     }
 }
 
@@ -376,3 +428,6 @@ enum Step {
     Switch,
     Body { framing: Framing, reply: Reply, keep_upstream: bool },
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,15 +8,19 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use box_wire::proxy_protocol::{Ends, write_v1, write_v2};
 use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
-use super::Failed;
+use super::{Failed, Visitor};
+use crate::http2::{Connection, Side};
 use crate::io::{Buffer, Conn, Raw, ReadAhead, Stream};
 
 /// Idle connections kept per target and thread.
@@ -44,6 +48,12 @@ pub struct Target {
     pub name: String,
     /// TLS towards it, with the name its certificate must have.
     pub tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
+    /// It speaks HTTP/2: known beforehand, not asked for by an upgrade.
+    http2: bool,
+    /// It is told in a PROXY header of this version whom a connection is for.
+    proxy_protocol: Option<u8>,
+    /// The connection of HTTP/2 that new streams are opened on.
+    shared: RefCell<Option<Rc<Connection>>>,
     idle: RefCell<Vec<(Conn, Instant)>>,
 }
 
@@ -60,11 +70,63 @@ impl Target {
         name: String,
         tls: Option<(Arc<rustls::ClientConfig>, ServerName<'static>)>,
     ) -> Target {
-        Target { kind, name, tls, idle: RefCell::new(Vec::new()) }
+        let (shared, idle) = (RefCell::default(), RefCell::default());
+        Target { kind, name, tls, http2: false, proxy_protocol: None, shared, idle }
+    }
+
+    /// The same, spoken to in HTTP/2.
+    #[must_use]
+    pub fn with_http2(mut self, http2: bool) -> Target {
+        self.http2 = http2;
+        self
+    }
+
+    /// The same, told whom each connection is for.
+    #[must_use]
+    pub fn with_proxy_protocol(mut self, version: Option<u8>) -> Target {
+        self.proxy_protocol = version;
+        self
+    }
+
+    /// A connection, and whether it is one that has been used before; `fresh`: it must not be.
+    ///
+    /// # Errors
+    /// Why there is none, in words for an error page.
+    pub async fn open(&self, visitor: &Visitor, fresh: bool) -> Result<(Conn, bool), Failed> {
+        if self.proxy_protocol.is_some() {
+            return self.dial(visitor.client).await.map(|conn| (conn, false));
+        }
+        if self.http2 {
+            return self.stream(visitor.client, fresh).await;
+        }
+        match self.take_idle() {
+            Some(conn) if !fresh => Ok((conn, true)),
+            _ => self.dial(visitor.client).await.map(|conn| (conn, false)),
+        }
+    }
+
+    /// A stream of the shared connection, which is dialled when there is none that takes more.
+    async fn stream(&self, client: SocketAddr, fresh: bool) -> Result<(Conn, bool), Failed> {
+        let shared = self.shared.borrow().clone().filter(|_| !fresh);
+        if let Some(stream) = shared.and_then(|connection| connection.open()) {
+            return Ok((Conn::new(Stream::H2(stream), Buffer::default()), true));
+        }
+        let conn = self.dial(client).await?;
+        if conn.stream.alpn().is_some_and(|chosen| chosen != crate::http2::ALPN) {
+            return Err(self.unreachable(&io::Error::other("it does not speak HTTP/2")));
+        }
+        let (connection, _, driver) = Connection::start(conn, Side::Client);
+        tokio::task::spawn_local(driver);
+        let stream = connection.open();
+        self.shared.replace(Some(connection));
+        match stream {
+            Some(stream) => Ok((Conn::new(Stream::H2(stream), Buffer::default()), false)),
+            None => Err(self.unreachable(&io::ErrorKind::ConnectionAborted.into())),
+        }
     }
 
     /// An idle connection that is still good.
-    pub fn take_idle(&self) -> Option<Conn> {
+    fn take_idle(&self) -> Option<Conn> {
         loop {
             let (mut conn, since) = self.idle.borrow_mut().pop()?;
             if since.elapsed() > MAX_IDLE_TIME {
@@ -80,6 +142,9 @@ impl Target {
 
     /// Keeps a connection for the next request.
     pub fn keep(&self, conn: Conn) {
+        if conn.stream.is_single() || self.proxy_protocol.is_some() {
+            return;
+        }
         let mut idle = self.idle.borrow_mut();
         if idle.len() == MAX_IDLE {
             idle.remove(0);
@@ -87,23 +152,26 @@ impl Target {
         idle.push((conn, Instant::now()));
     }
 
-    /// A new connection.
+    /// A new connection on behalf of `client`.
     ///
     /// # Errors
     /// Why there is none, in words for an error page.
-    pub async fn dial(&self) -> Result<Conn, Failed> {
-        match tokio::time::timeout(DIAL_TIMEOUT, self.connect()).await {
+    pub async fn dial(&self, client: SocketAddr) -> Result<Conn, Failed> {
+        match tokio::time::timeout(DIAL_TIMEOUT, self.connect(client)).await {
             Ok(Ok(conn)) => Ok(conn),
             Ok(Err(error)) => Err(self.unreachable(&error)),
             Err(_) => Err(self.unreachable(&io::ErrorKind::TimedOut.into())),
         }
     }
 
-    async fn connect(&self) -> io::Result<Conn> {
-        let raw = match &self.kind {
+    async fn connect(&self, client: SocketAddr) -> io::Result<Conn> {
+        let mut raw = match &self.kind {
             TargetKind::Unix(path) => Raw::Unix(UnixStream::connect(path).await?),
             TargetKind::Tcp(host, port) => Raw::Tcp(connect(host, *port).await?),
         };
+        if let Some(version) = self.proxy_protocol {
+            introduce(&mut raw, version, client).await?;
+        }
         let stream = match (&self.tls, raw) {
             (Some((config, name)), raw) => {
                 let connector = TlsConnector::from(config.clone());
@@ -137,6 +205,36 @@ impl Target {
             _ => (502, 204, format!("{name} could not be reached.")),
         };
         Failed { status, code, reason: format!("no service on {name} ({words})"), advice }
+    }
+}
+
+/// Sends a PROXY header: whom the connection is for, and the address of the service itself as the
+/// one that the client wanted.
+async fn introduce(raw: &mut Raw, version: u8, client: SocketAddr) -> io::Result<()> {
+    let peer = match raw {
+        Raw::Tcp(socket) => socket.peer_addr()?,
+        Raw::Unix(_) => SocketAddr::new(client.ip(), 0),
+    };
+    // Both must be of one family: IPv4 is written as IPv6 where they are not.
+    let (source, destination) = match (client.ip(), peer.ip()) {
+        (IpAddr::V4(a), IpAddr::V6(_)) => {
+            (SocketAddr::new(a.to_ipv6_mapped().into(), client.port()), peer)
+        }
+        (IpAddr::V6(_), IpAddr::V4(b)) => {
+            (client, SocketAddr::new(b.to_ipv6_mapped().into(), peer.port()))
+        }
+        _ => (client, peer),
+    };
+    let mut header = Vec::with_capacity(64);
+    let ends = Ends { source, destination };
+    if version == 1 {
+        write_v1(&mut header, ends)
+    } else {
+        write_v2(&mut header, ends)
+    }
+    match raw {
+        Raw::Tcp(socket) => socket.write_all(&header).await,
+        Raw::Unix(socket) => socket.write_all(&header).await,
     }
 }
 

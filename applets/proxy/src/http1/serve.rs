@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use box_wire::http1::{
-    ChunkDecoder, ChunkStep, FieldName, Framing, HeadParser, Progress, Reject, Target,
+    ChunkDecoder, ChunkStep, FieldName, Framing, HeadParser, Progress, Reject, Target, chunk_head,
 };
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -15,6 +15,7 @@ use super::emit::{self, may_upgrade_to};
 use super::exchange::{Done, Exchange, Plan, Trouble};
 use super::site::{Failed, Forward, Handler, Record, Route, Site, Visitor};
 use crate::io::{Conn, Stream, relay};
+use crate::policy::unsigned;
 
 /// A head must be whole this long after its first byte.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,16 +25,18 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// client can read the answer instead of a reset (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
+/// So many further targets of a group are tried when one fails.
+const OTHER_TARGETS: usize = 3;
 /// The largest body of a request that we answer ourselves.
 const OWN_BODY_BYTES: usize = 16 << 20;
 
 /// Whose connections the engine serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Visitors: many requests a connection.
+    /// A connection of its own: many requests.
     Edge,
-    /// Streams of a lane: one request each.
-    Agent,
+    /// A stream of a lane or of HTTP/2: one request each.
+    Stream,
 }
 
 /// How serving a connection ended.
@@ -102,8 +105,19 @@ struct Session {
     draining: Option<watch::Receiver<bool>>,
 }
 
+/// Goes on with another target of the group, if there is one; nothing has come of the request yet.
+fn take_another(forward: &mut Forward, left: &mut usize) -> bool {
+    let other = forward.group.as_ref().filter(|_| *left > 0);
+    let Some((target, lease)) = other.and_then(|group| group.instead_of(forward)) else {
+        return false;
+    };
+    *left -= 1;
+    (forward.target, forward.lease) = (Some(target), Some(lease));
+    true
+}
+
 /// Never ends while nothing drains.
-async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
+pub async fn drained(draining: &mut Option<watch::Receiver<bool>>) {
     match draining {
         Some(draining) => drop(draining.wait_for(|is_draining| *is_draining).await),
         None => std::future::pending().await,
@@ -177,7 +191,52 @@ impl Session {
         };
         self.client.input.consume(length);
         self.parser.reset();
-        self.forward(&forward, plan).await
+        match self.prove(&forward, plan).await {
+            Ok(plan) => self.forward(forward, plan).await,
+            Err(next) => next,
+        }
+    }
+
+    /// Reads the body of a request that claims something about it, and puts it behind the head for
+    /// the upstream if that is true.
+    async fn prove(&mut self, forward: &Forward, plan: Plan) -> Result<Plan, Next> {
+        let Some(claim) = &forward.claim else { return Ok(plan) };
+        if plan.expects && self.client.input.is_empty() {
+            self.client.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.client.flush().await.map_err(|_| Next::Abort)?;
+        }
+        let read = timeout(IDLE_TIMEOUT, collect(&mut self.client, plan.framing)).await;
+        let body = match read {
+            Ok(Ok(body)) => body,
+            Ok(Err(Some(reject))) => return Err(self.reject(reject, plan.json).await),
+            Ok(Err(None)) => {
+                let answer = Answer::error(413, 303, "the body is too large", "", plan.json);
+                return Err(self.answer(answer.closing(), plan.to_head, true).await);
+            }
+            Err(_) => return Err(Next::Abort),
+        };
+        self.record.received = body.len() as u64;
+        if let Some(capture) = &forward.capture {
+            capture.borrow_mut().request_body(&body);
+        }
+        if !claim.holds(&body) {
+            let answer = unsigned(plan.json);
+            let answer = if plan.keep_alive { answer } else { answer.closing() };
+            let next = self.answer(answer, plan.to_head, false).await;
+            self.capture_end(forward);
+            return Err(next);
+        }
+        if plan.framing == Framing::Chunked {
+            if !body.is_empty() {
+                chunk_head(&mut self.outgoing, body.len());
+                self.outgoing.extend_from_slice(&body);
+                self.outgoing.extend_from_slice(b"\r\n");
+            }
+            self.outgoing.extend_from_slice(b"0\r\n\r\n");
+        } else {
+            self.outgoing.extend_from_slice(&body);
+        }
+        Ok(Plan { framing: Framing::None, ..plan })
     }
 
     /// Waits for a whole head.
@@ -244,7 +303,8 @@ impl Session {
                 && !self.draining.as_ref().is_some_and(|draining| *draining.borrow()),
             upgrade: wanted.is_some(),
             json: wants_json(head.fields.first(FieldName::Accept)),
-            single: self.role == Role::Agent,
+            expects: head.fields.first(FieldName::Expect).is_some(),
+            single: self.role == Role::Stream,
         };
         let keep = plan.keep_alive && plan.framing.is_empty();
         if matches!(head.form, Target::Authority(_)) {
@@ -284,30 +344,37 @@ impl Session {
         self.answer(answer, plan.to_head, unread).await
     }
 
-    async fn forward(&mut self, forward: &Forward, plan: Plan) -> Next {
+    async fn forward(&mut self, mut forward: Forward, plan: Plan) -> Next {
         let mut fresh = false;
+        let mut others = OTHER_TARGETS;
         loop {
-            let (mut upstream, reused) = match self.upstream(forward, fresh).await {
+            let (mut upstream, reused) = match self.upstream(&forward, fresh).await {
                 Ok(opened) => opened,
-                Err(failed) => return self.failed(&failed, plan, forward).await,
+                Err(_) if take_another(&mut forward, &mut others) => continue,
+                Err(failed) => return self.failed(&failed, plan, &forward).await,
             };
             upstream.output.extend_from_slice(&self.outgoing);
             let exchange =
-                Exchange::new(&mut self.client, &mut upstream, plan, forward, self.started);
+                Exchange::new(&mut self.client, &mut upstream, plan, &forward, self.started);
             self.response_parser.reset();
             let done = exchange.run(&mut self.response_parser, &mut self.record).await;
             match done {
                 // RFC 9112 section 9.3.1: an idle connection may be closed at any time.
-                Err(Trouble::NoAnswer(_)) if reused && plan.repeatable => fresh = true,
+                Err(Trouble::NoAnswer(_)) if reused && !fresh && plan.repeatable => fresh = true,
+                Err(Trouble::NoAnswer(_))
+                    if plan.repeatable && take_another(&mut forward, &mut others) =>
+                {
+                    fresh = false;
+                }
                 Ok(Done::Switched) => {
-                    self.capture_end(forward);
+                    self.capture_end(&forward);
                     return Next::Relay(Box::new(upstream));
                 }
                 Ok(Done::Answered { keep_client, keep_upstream }) => {
                     if let (true, Some(target)) = (keep_upstream, &forward.target) {
                         target.keep(upstream);
                     }
-                    self.finish(None, forward);
+                    self.finish(None, &forward);
                     return match (keep_client, plan.framing.is_empty()) {
                         (true, _) => Next::Again,
                         (false, false) if self.role == Role::Edge => Next::Linger,
@@ -316,7 +383,7 @@ impl Session {
                 }
                 Err(trouble) => {
                     upstream.stream.abort();
-                    return self.trouble(trouble, plan, forward).await;
+                    return self.trouble(trouble, plan, &forward).await;
                 }
             }
         }
@@ -324,10 +391,7 @@ impl Session {
 
     async fn upstream(&self, forward: &Forward, fresh: bool) -> Result<(Conn, bool), Failed> {
         if let Some(target) = &forward.target {
-            if !fresh && let Some(conn) = target.take_idle() {
-                return Ok((conn, true));
-            }
-            return target.dial().await.map(|conn| (conn, false));
+            return target.open(&self.visitor, fresh).await;
         }
         match &forward.upstream {
             Some(upstream) => {
@@ -352,6 +416,21 @@ impl Session {
             Trouble::Cut(why) => {
                 self.finish(Some(format!("the answer was cut: {why}")), forward);
                 Next::Abort
+            }
+            Trouble::ClientIdle => {
+                let reason = "the request's body did not arrive in time";
+                let answer = Answer::error(408, 304, reason, "", plan.json);
+                self.capture_end(forward);
+                self.answer(answer.closing(), plan.to_head, true).await
+            }
+            Trouble::UpstreamIdle => {
+                let failed = Failed {
+                    status: 504,
+                    code: 208,
+                    reason: format!("no answer from {name} in time"),
+                    advice: format!("{name} took the request and does not answer."),
+                };
+                self.failed(&failed, plan, forward).await
             }
             Trouble::BadRequest(reject) => {
                 self.capture_end(forward);
@@ -399,7 +478,7 @@ impl Session {
 
     /// Answers by ourselves. `unread`: a part of the request is still to come.
     async fn answer(&mut self, answer: Answer, to_head: bool, unread: bool) -> Next {
-        let close = answer.close || self.role == Role::Agent;
+        let close = answer.close || self.role == Role::Stream;
         answer.write(&mut self.client.output, to_head, close);
         self.record.status = answer.status;
         self.record.error.clone_from(&answer.note);

@@ -1,9 +1,10 @@
 //! What the engine asks of whoever uses it: where a request goes, and what becomes of its record.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use box_wire::http1::{RequestHead, ResponseHead};
 
 use super::{Answer, Edits, Target};
 use crate::io::Conn;
+use crate::policy::Claim;
 
 /// Who is at the other end of a client connection.
 #[derive(Clone, Debug)]
@@ -22,6 +24,16 @@ pub struct Visitor {
     pub tls: bool,
     /// The server name of its TLS handshake.
     pub server_name: Option<Rc<str>>,
+    /// It is a plain connection for itself, which another thread can take over.
+    pub movable: bool,
+}
+
+impl Visitor {
+    /// For requests of our own.
+    pub fn nobody() -> Visitor {
+        let client = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Visitor { client, tls: false, server_name: None, movable: false }
+    }
 }
 
 /// Opens a connection that is not a plain [`Target`]: a stream of a lane.
@@ -60,6 +72,39 @@ pub struct Forward {
     pub edits: Rc<Edits>,
     /// Takes a copy of the exchange.
     pub capture: Option<Rc<RefCell<dyn Capture>>>,
+    /// The target is one of several.
+    pub group: Option<Rc<dyn Alternatives>>,
+    /// What must hold of the request's body, which is read whole before anything is sent.
+    pub claim: Option<Rc<Claim>>,
+    /// Held as long as the request goes on.
+    pub lease: Option<Rc<dyn Any>>,
+}
+
+impl Forward {
+    /// To a target that has no like.
+    pub fn to(target: Rc<Target>, edits: Rc<Edits>) -> Forward {
+        Forward { target: Some(target), ..Forward::through(None, edits) }
+    }
+
+    /// Through something that is no socket.
+    pub fn through(upstream: Option<Rc<dyn Upstream>>, edits: Rc<Edits>) -> Forward {
+        Forward {
+            target: None,
+            upstream,
+            edits,
+            capture: None,
+            group: None,
+            claim: None,
+            lease: None,
+        }
+    }
+}
+
+/// Targets that do the same.
+pub trait Alternatives {
+    /// The target of a request has failed before anything came of it: another one and its lease, if
+    /// there is one.
+    fn instead_of(&self, failed: &Forward) -> Option<(Rc<Target>, Rc<dyn Any>)>;
 }
 
 /// Takes a bounded copy of an exchange. Never slows it down.

@@ -43,7 +43,7 @@ impl InspectorSite {
                 continue;
             };
             let conn = Conn::new(Stream::Tcp(socket), Buffer::default());
-            let visitor = Visitor { client, tls: false, server_name: None };
+            let visitor = Visitor { client, tls: false, server_name: None, movable: false };
             tokio::task::spawn_local(serve(conn, visitor, site.clone(), Role::Edge));
         }
     }
@@ -234,9 +234,9 @@ async fn replay(inspector: &Inspector, body: &[u8]) -> Answer {
         return missing("no such tunnel");
     };
     let client = entry.client.parse().unwrap_or_else(|_| ([127, 0, 0, 1], 0).into());
-    let visitor = Visitor { client, tls: false, server_name: None };
+    let visitor = Visitor { client, tls: false, server_name: None, movable: false };
     let conn = Conn::new(Stream::Unix(theirs), Buffer::default());
-    let served = tokio::task::spawn_local(serve(conn, visitor, site, Role::Agent));
+    let served = tokio::task::spawn_local(serve(conn, visitor, site, Role::Stream));
     let (mut reader, mut writer) = ours.into_split();
     let bytes = framed_by_length(&entry.request);
     let sent = tokio::task::spawn_local(async move {

@@ -32,7 +32,10 @@ pub struct Conn {
 impl Conn {
     /// A connection from which `input` has been read already.
     pub fn new(stream: Stream, input: Buffer) -> Conn {
-        Conn { stream, input, output: Vec::new(), written: 0, unflushed: false }
+        // The first flush of a stream that was opened here tells the peer of it, also without data:
+        // in many protocols the server speaks first.
+        let unflushed = matches!(stream, Stream::Mux(_));
+        Conn { stream, input, output: Vec::new(), written: 0, unflushed }
     }
 
     /// Reads what is there behind the bytes that wait: their number, 0 at the end of the stream.

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::ReadAhead;
+use crate::http2::H2Stream;
 use crate::mux::MuxStream;
 
 /// A connection of any kind.
@@ -23,6 +24,8 @@ pub enum Stream {
     ClientTls(Box<tokio_rustls::client::TlsStream<ReadAhead>>),
     /// A stream in a lane.
     Mux(MuxStream),
+    /// A stream of HTTP/2.
+    H2(H2Stream),
 }
 
 impl Stream {
@@ -41,7 +44,32 @@ impl Stream {
                 }
             }
             Stream::Mux(mut stream) => stream.reset(),
+            Stream::H2(mut stream) => stream.reset(),
             Stream::Unix(_) => {}
+        }
+    }
+
+    /// The protocol that the TLS handshake chose, if there was one.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Stream::ServerTls(tls) => tls.get_ref().1.alpn_protocol(),
+            Stream::ClientTls(tls) => tls.get_ref().1.alpn_protocol(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is one of many on a connection: it carries one request, and its direction ends
+    /// with that.
+    pub fn is_single(&self) -> bool {
+        matches!(self, Stream::Mux(_) | Stream::H2(_))
+    }
+
+    /// Ready once a stream among many was broken off; never for a connection of its own.
+    pub fn poll_broken(&self, cx: &Context<'_>) -> Poll<()> {
+        match self {
+            Stream::Mux(stream) => stream.poll_broken(cx),
+            Stream::H2(stream) => stream.poll_broken(cx),
+            _ => Poll::Pending,
         }
     }
 
@@ -67,6 +95,7 @@ macro_rules! each {
             Stream::ServerTls($inner) => $call,
             Stream::ClientTls($inner) => $call,
             Stream::Mux($inner) => $call,
+            Stream::H2($inner) => $call,
         }
     };
 }

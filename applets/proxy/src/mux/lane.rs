@@ -225,12 +225,9 @@ impl Lane {
         self.wake_driver();
     }
 
-    /// Breaks a stream off: at once, or behind the frames in the batch.
-    pub(super) fn push_reset(&self, id: u32, in_order: bool) {
-        let mut state = self.state.borrow_mut();
-        let State { control, batch, .. } = &mut *state;
-        frame::write_number(if in_order { batch } else { control }, Kind::Reset, id, 2);
-        drop(state);
+    /// Breaks a stream off, behind what it has sent: the part of an answer that came is passed on.
+    pub(super) fn push_reset(&self, id: u32) {
+        frame::write_number(&mut self.state.borrow_mut().batch, Kind::Reset, id, 2);
         self.wake_driver();
     }
 
@@ -572,10 +569,12 @@ impl Driver {
         let id = header.stream;
         let peer_parity = if self.lane.side == Side::Edge { 1 } else { 0 };
         let mut state = self.lane.state.borrow_mut();
-        if id % 2 != peer_parity || id <= state.last_peer_stream {
-            return Err(LaneError::Protocol("a stream number out of order"));
+        // Numbers are given when a stream is made, frames go out when there is room for its first
+        // bytes: a later stream may overtake an earlier one.
+        if id % 2 != peer_parity || state.streams.contains_key(&id) {
+            return Err(LaneError::Protocol("a stream number that is not free"));
         }
-        state.last_peer_stream = id;
+        state.last_peer_stream = state.last_peer_stream.max(id);
         let Some((head, length)) = OpenHead::parse(&payload) else {
             return Err(LaneError::Protocol("a malformed OPEN"));
         };

@@ -161,8 +161,7 @@ impl MuxStream {
         let (id, growth) = (state.id, state.growth);
         let known = state.opening.take().is_none();
         if known && !state.broken && !(state.finished && state.peer_finished) {
-            // Behind a clean end it must not overtake the data that waits in the batch.
-            self.lane.push_reset(id, state.finished);
+            self.lane.push_reset(id);
         }
         state.broken = true;
         drop(state);
@@ -272,10 +271,8 @@ impl AsyncRead for MuxStream {
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        // Behind a clean end a reset only says that the peer reads no more: what came is whole.
-        if state.reset_by_peer && !state.peer_finished {
-            return Poll::Ready(Err(self.broken(&state)));
-        }
+        // What came before a reset is handed out: behind a clean end the reset only says that the
+        // peer reads no more, otherwise the error comes after the last byte.
         while out.remaining() > 0
             && let Some(front) = state.received.front_mut()
         {

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use box_kit::Failure;
-use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
+use rustls::client::verify_server_name;
+use rustls::pki_types::ServerName;
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 
 use super::ca::{Authority, from_files};
@@ -44,6 +46,17 @@ impl FileCertificate {
         self.current.read().ok().map(|current| current.clone())
     }
 
+    /// The certificate, if it is for this name.
+    fn of_name(&self, names: &[String], name: &str) -> Option<Arc<CertifiedKey>> {
+        if !names.is_empty() {
+            return names.iter().any(|n| covers(n, name)).then(|| self.current()).flatten();
+        }
+        let current = self.current()?;
+        let certificate = ParsedCertificate::try_from(current.cert.first()?).ok()?;
+        let name = ServerName::try_from(name).ok()?;
+        verify_server_name(&certificate, &name).ok().map(|()| current.clone())
+    }
+
     fn reload_if_changed(&self) {
         let Ok(mut seen) = self.seen.lock() else { return };
         if seen.0.elapsed() < CHECK_EVERY {
@@ -74,7 +87,8 @@ fn modified(path: &PathBuf) -> Option<SystemTime> {
 /// Where certificates come from.
 #[derive(Debug, Default)]
 pub struct Certificates {
-    /// Files, with the names they are for (`*.x` covers one label); the first one is the default.
+    /// Files, with the names they are for (`*.x` covers one label; none: those in the certificate);
+    /// the first one is the default.
     pub files: Vec<(Vec<String>, FileCertificate)>,
     /// The local authority.
     pub authority: Option<Arc<Authority>>,
@@ -87,10 +101,9 @@ impl ResolvesServerCert for Certificates {
         let name = hello.server_name().map(str::to_ascii_lowercase);
         let name = name.as_deref().or(self.default_name.as_deref());
         if let Some(name) = name
-            && let Some((_, file)) =
-                self.files.iter().find(|(names, _)| names.iter().any(|n| covers(n, name)))
+            && let Some(key) = self.files.iter().find_map(|(names, file)| file.of_name(names, name))
         {
-            return file.current();
+            return Some(key);
         }
         if let (Some(authority), Some(name)) = (&self.authority, name)
             && let Some(leaf) = authority.leaf(name)

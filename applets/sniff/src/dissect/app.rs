@@ -102,7 +102,7 @@ pub fn named_text<S: Sink>(
 
 /// SSH: the version lines.
 pub fn ssh<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ssh";
+    c.layer("ssh");
     let bytes = buf.limit(len).bytes();
     if !bytes.starts_with(b"SSH-") {
         return buf.need(len.min(4));
@@ -156,7 +156,7 @@ fn begins(text: &Text, bytes: &[u8]) -> bool {
 
 /// The first line, or at `-v` all lines of text.
 fn text<S: Sink>(c: &mut Ctx<S>, kind: &Text, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = kind.protocol;
+    c.layer(kind.protocol);
     let bytes = buf.limit(len).bytes();
     put!(c, kind.name);
     if c.verbose() {
@@ -237,7 +237,7 @@ const TELNET_OPTIONS: [&str; 40] = [
 
 /// Telnet commands (RFC 854); data is not shown.
 pub fn telnet<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "telnet";
+    c.layer("telnet");
     if c.options.quiet > 0 {
         return Ok(());
     }
@@ -327,7 +327,7 @@ const SEVERITIES: [&str; 8] =
 
 /// Syslog (RFC 3164).
 pub fn syslog<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "syslog";
+    c.layer("syslog");
     let bytes = buf.bytes();
     let mut at;
     let mut priority = 0u32;
@@ -387,7 +387,7 @@ const TFTP_ERRORS: Names = &[
 
 /// TFTP (RFC 1350).
 pub fn tftp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "tftp";
+    c.layer("tftp");
     put!(c, "TFTP, length ", len);
     if len < 2 {
         c.truncated();
@@ -459,7 +459,7 @@ fn field<S: Sink>(c: &mut Ctx<S>, rest: &mut Buf<'_>) -> bool {
 
 /// RESP, the protocol of Redis.
 pub fn resp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "resp";
+    c.layer("resp");
     c.put(": RESP");
     let mut rest = buf.limit(len);
     while !rest.is_empty() {

@@ -2,7 +2,7 @@
 
 use super::registry::ETHERTYPE_NAMES;
 use super::{Buf, Ctx, Field, Sink, Step, put};
-use crate::text::address::Mac;
+use crate::text::address::{Address, Ip4, Mac};
 use crate::text::{Named, NamedHex, Names};
 
 const HARDWARE: Names = &[
@@ -68,7 +68,7 @@ impl<'a> Packet<'a> {
 
 /// Prints a packet of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "arp";
+    c.layer("arp");
     buf.need(8)?;
     let hardware = u32::from(buf.be16_at(0)?);
     let packet = Packet {
@@ -80,6 +80,13 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     let operation = buf.be16_at(6)?;
     c.field(Field::ArpOperation, operation);
     buf.need(8 + 2 * (packet.hardware_len + packet.protocol_len))?;
+    if S::FIELDS && packet.protocol == IPV4 && (packet.hardware_len, packet.protocol_len) == (6, 4)
+    {
+        c.field(Field::ArpSenderMac, packet.sender_hardware()?);
+        c.field(Field::ArpSenderIp, Address::V4(Ip4(buf.array_at(14)?)));
+        c.field(Field::ArpTargetMac, packet.target_hardware()?);
+        c.field(Field::ArpTargetIp, Address::V4(Ip4(buf.array_at(24)?)));
+    }
     if !c.options.link_header {
         c.put("ARP, ");
     }

@@ -10,7 +10,7 @@ const SUBTYPES: Names = &[(1, "single VLAN tag"), (2, "double VLAN tag"), (3, "u
 
 /// Prints the shim and the packet behind it.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Ports) -> Step {
-    c.protocol = "bcm_li";
+    c.layer("bcm_li");
     if len < 4 {
         return Err(super::Stop::Invalid);
     }

@@ -65,7 +65,7 @@ const OPTIONS: &[(u8, Form, &str)] = &[
     (91, Signed, "Last-Transaction-Time"), (92, Addresses, "Associated-IP"),
     (93, Shorts, "ARCH"), (94, Bytes, "NDI"), (95, Text, "LDAP"), (97, Bytes, "GUID"),
     (98, Text, "UAP"), (100, Text, "POSIX-TZ"), (101, Text, "TZ-Name"), (112, Addresses, "NI"),
-    (113, Text, "NITAG"), (114, Text, "URL"), (116, Booleans, "NOAUTO"),
+    (113, Text, "NITAG"), (114, Text, "URL"), (116, Booleans, "Auto-Configure"),
     (117, Shorts, "NSSEARCH"), (118, Addresses, "SUBNET"),
     (121, Special, "Classless-Static-Route"), (143, Special, "SZTP-Redirect"),
     (150, Addresses, "TFTP-Server-Address"), (161, Text, "MUD-URL"),
@@ -101,7 +101,7 @@ fn lookup(tag: u8) -> Option<(Form, &'static str)> {
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "bootp";
+    c.layer("bootp");
     let operation = buf.u8_at(0)?;
     put!(c, "BOOTP/DHCP, ", NamedHex(OPERATIONS, operation.into(), "unknown (0x", 2, ")"));
     let (hardware, hardware_len) = (buf.u8_at(1)?, buf.u8_at(2)?);

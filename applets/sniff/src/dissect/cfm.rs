@@ -78,7 +78,7 @@ fn too_short<S: Sink>(c: &mut Ctx<S>) -> Step {
 
 /// Prints a frame of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "cfm";
+    c.layer("cfm");
     if len < 4 {
         return too_short(c);
     }

@@ -57,7 +57,7 @@ const STATUS: Names = &[
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "dhcp6";
+    c.layer("dhcp6");
     c.put("dhcp6");
     let buf = buf.limit(len);
     buf.need(4)?;

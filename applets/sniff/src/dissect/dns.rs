@@ -116,7 +116,7 @@ const DIGESTS: Names = &[(1, "SHA-1"), (2, "SHA-256"), (3, "GOST_R_34.11-94"), (
 
 /// Prints a message behind the length that TCP puts before it.
 pub fn print_tcp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "domain";
+    c.layer("domain");
     if len < 2 {
         put!(c, "[DNS over TCP: length ", len, " < 2]");
         return Err(Stop::Invalid);
@@ -131,7 +131,7 @@ pub fn print_tcp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, kind: Kind) -> Step {
-    c.protocol = "domain";
+    c.layer("domain");
     if len < HEADER_LEN {
         put!(c, "domain [length ", len, " < 12]");
         return Err(Stop::Invalid);
@@ -141,7 +141,12 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, kind: Kind) -> S
     let flags = buf.be16_at(2)?;
     c.field(Field::DnsId, buf.be16_at(0)?);
     c.field(Field::DnsResponse, flags >> 15);
+    if S::FIELDS && flags & 0x8000 != 0 {
+        c.field(Field::DnsCode, flags & 15);
+    }
     let counts = [buf.be16_at(4)?, buf.be16_at(6)?, buf.be16_at(8)?, buf.be16_at(10)?];
+    c.field(Field::DnsQuestions, counts[0]);
+    c.field(Field::DnsAnswers, counts[1]);
     if flags & 0x8000 != 0 {
         message.response(c, flags, counts)?;
     } else {
@@ -179,6 +184,11 @@ impl Message<'_> {
             at = if c.options.verbose > 1 {
                 c.put(" q:");
                 self.question(c, at)?
+            } else if S::FIELDS {
+                let start = c.out.len();
+                let next = self.question(c, at);
+                c.out.truncate(start);
+                next?
             } else {
                 self.skip_name(at)? + 4
             };
@@ -298,7 +308,14 @@ impl Message<'_> {
         }
         c.field(Field::DnsQueryType, kind);
         c.put("? ");
+        let start = c.out.len();
         name(c, self.buf, name_at)?;
+        if S::FIELDS && S::TEXT {
+            let text = c.out.get(start..).unwrap_or_default().to_vec();
+            // The root has no name, others no dot at their end.
+            let text = text.strip_suffix(b".").filter(|rest| !rest.is_empty()).unwrap_or(&text);
+            c.field(Field::DnsQueryName, text);
+        }
         Ok(at + 4)
     }
 
@@ -467,13 +484,7 @@ fn bit_label_len(bits: u8) -> usize {
 
 /// Prints the name at `at` of a message and returns where it ends. Pointers lead backwards only.
 pub fn name<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, at: usize) -> Step<usize> {
-    let start = c.out.len();
-    let outcome = labels(c, buf, at);
-    if S::FIELDS && S::TEXT {
-        let text = c.out.get(start..).unwrap_or_default().to_vec();
-        c.field(Field::DnsQueryName, text.as_slice());
-    }
-    outcome
+    labels(c, buf, at)
 }
 
 fn labels<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, start: usize) -> Step<usize> {

@@ -6,6 +6,18 @@ use crate::text::Names;
 use crate::text::address::Mac;
 use crate::text::name_or;
 
+const MESSAGES: Names = &[
+    (0, "CAM"),
+    (1, "DENM"),
+    (101, "TPEGM"),
+    (102, "TSPDM"),
+    (103, "VPM"),
+    (104, "SRM"),
+    (105, "SLAM"),
+    (106, "ecoCAM"),
+    (107, "ITM"),
+    (150, "SA"),
+];
 const NEXT: Names = &[(0, "Any"), (1, "BTP-A"), (2, "BTP-B"), (3, "IPv6")];
 
 const HEADERS: &[(u8, u8, &str)] = &[
@@ -26,7 +38,7 @@ const HEADERS: &[(u8, u8, &str)] = &[
 
 /// Prints a packet of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: &Link<'_>) -> Step {
-    c.protocol = "geonet";
+    c.layer("geonet");
     c.put("GeoNet ");
     if let Some((source, _)) = link.addresses {
         c.put("src:");
@@ -44,7 +56,8 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: &Link<'_>)
     let kind_name = HEADERS.iter().find(|row| row.0 == kind && row.1 == subtype);
     put!(c, "v:", version, " NH:", next, "-", name_or(NEXT, next.into(), "Unknown"));
     put!(c, " HT:", kind, "-", subtype, "-", kind_name.map_or("Unknown", |row| row.2));
-    put!(c, " HopLim:", hops, " Payload:", payload, " GN_ADDR:", Mac(buf.bytes_at(8, 8)?));
+    put!(c, " HopLim:", hops, " Payload:", payload, " ");
+    put!(c, "GN_ADDR:", Mac(buf.bytes_at(8, 8)?));
     let rest = buf.from(16);
     rest.need(20)?;
     put!(c, " lat:", rest.be32_at(4)? as i32, " lon:", rest.be32_at(8)? as i32);
@@ -55,5 +68,30 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: &Link<'_>)
         put!(c, " (header size ", more, " > ", left, ")");
         return Err(Stop::Invalid);
     }
+    let rest = buf.from(36 + more);
+    if next == 1 { transport(c, rest, left - more) } else { Ok(()) }
+}
+
+/// Ports, and the message of an intelligent transport system.
+fn transport<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
+    if len < 4 {
+        return Err(Stop::Invalid);
+    }
+    put!(c, "; BTP Dst:", buf.be16_at(0)?, " Src:", buf.be16_at(2)?);
+    let (body, left) = (buf.from(4), len - 4);
+    if left < 2 {
+        return Ok(());
+    }
+    let (version, kind) = (body.u8_at(0)?, body.u8_at(1)?);
+    put!(
+        c,
+        "; ItsPduHeader v:",
+        version,
+        " t:",
+        kind,
+        "-",
+        name_or(MESSAGES, kind.into(), "Unknown")
+    );
+    c.default_print(body.limit(left));
     Ok(())
 }

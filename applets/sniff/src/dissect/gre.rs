@@ -23,7 +23,7 @@ const FLAGS: Names = &[
 
 /// Prints a packet of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "gre";
+    c.layer("gre");
     let flags = buf.be16_at(0)?;
     let version = flags & 7;
     put!(c, "GREv", Named(&[], version.into(), "", ""));
@@ -58,7 +58,38 @@ fn version0<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, flags: u16) -> St
         put!(c, ", seq ", buf.be32_at(at)?);
         at += 4;
     }
+    if flags & ROUTING != 0 {
+        at = routes(c, buf, len, at)?;
+    }
     payload(c, buf, len, kind, at)
+}
+
+/// The route that the source chose, an address a hop, until an empty entry; where it ends.
+fn routes<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, start: usize) -> Step<usize> {
+    let mut at = start;
+    while at + 4 <= len {
+        let (family, offset) = (buf.be16_at(at)?, usize::from(buf.u8_at(at + 2)?));
+        let size = usize::from(buf.u8_at(at + 3)?);
+        at += 4;
+        if size == 0 {
+            break;
+        }
+        put!(c, ", (rtaf=0x", crate::text::Hex(family));
+        if family == 0x0800 {
+            if offset % 4 != 0 || size % 4 != 0 || offset > size {
+                put!(c, " badoffset=", offset, " badlength=", size);
+            } else {
+                for hop in (0..size).step_by(4) {
+                    c.put(if hop == offset { " *" } else { " " });
+                    c.host4(buf, at + hop)?;
+                }
+            }
+        }
+        c.put(")");
+        at += size;
+        c.check_text()?;
+    }
+    Ok(at)
 }
 
 /// PPTP's form (RFC 2637).
@@ -96,6 +127,7 @@ fn payload<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, kind: u16, at: usi
     c.put(if c.verbose() { "\n\t" } else { ": " });
     let (inner, left) = (buf.from(at), len.saturating_sub(at));
     match kind {
+        0x00fe => c.nested(|c| super::osi::print(c, inner, left)),
         BRIDGED => c.nested(|c| ether::print(c, inner, left).map(drop)),
         _ if ether::by_ethertype(c, kind, inner, left, Link::NONE)? => Ok(()),
         _ => {

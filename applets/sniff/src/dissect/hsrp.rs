@@ -11,7 +11,7 @@ const ADDRESS: usize = 16;
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "hsrp";
+    c.layer("hsrp");
     let version = buf.u8_at(0)?;
     put!(c, "HSRPv", version);
     if version != 0 {

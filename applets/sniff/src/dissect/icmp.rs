@@ -45,7 +45,7 @@ const EXTENSIONS: Names =
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "icmp";
+    c.layer("icmp");
     let start = c.out.len();
     let outcome = message(c, buf, len, network);
     if outcome == Err(Stop::Truncated) && c.out.get(start..start + 5) == Some(&b"\x00ICMP"[..]) {
@@ -64,6 +64,9 @@ fn message<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network)
     let (kind, code) = (buf.u8_at(0)?, buf.u8_at(1)?);
     c.field(Field::IcmpType, kind);
     c.field(Field::IcmpCode, code);
+    if S::FIELDS && buf.has(4) {
+        c.field(Field::IcmpChecksum, buf.be16_at(2)?);
+    }
     describe(c, buf, kind, code)?;
     if S::TEXT {
         c.out.remove(start);
@@ -96,7 +99,7 @@ fn message<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network)
             other => c.absorb(other),
         }
     })?;
-    c.protocol = "icmp";
+    c.layer("icmp");
     if len > EXTENDED_MIN_LEN && matches!(kind, UNREACHABLE | TIME_EXCEEDED | PARAMETER_PROBLEM) {
         extensions(c, buf, len)?;
     }

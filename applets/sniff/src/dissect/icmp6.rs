@@ -68,7 +68,7 @@ const PREFERENCES: [&str; 4] = ["medium", "high", "rsv", "low"];
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "icmp6";
+    c.layer("icmp6");
     if len == 0 {
         c.put("ICMP6, length 0");
         return Err(Stop::Invalid);
@@ -168,7 +168,10 @@ fn message<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, kind: u8, code: u8
             options(c, buf, len, 40)?;
         }
         138 => icmp6_node::renumbering(c, buf)?,
-        139 | 140 => icmp6_node::information(c, buf, len, kind == 139)?,
+        139 | 140 => {
+            let step = icmp6_node::information(c, buf, len, kind == 139);
+            c.absorb(step)?;
+        }
         141 | 142 | 200 | 201 if kind < 200 => {}
         143 => listener_report(c, buf, len)?,
         144 | 146 => put!(c, ", id 0x", HexN(buf.be16_at(4)?, 4)),

@@ -9,7 +9,7 @@ const RECORDS: Names =
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Network) -> Step {
-    c.protocol = "igmp";
+    c.layer("igmp");
     if c.options.quiet > 0 {
         c.put("igmp");
         return Ok(());
@@ -35,7 +35,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Network) -> 
         }
         0x14 => {
             c.put("igmp pimv1");
-            return Ok(());
+            return pim_v1(c, buf);
         }
         0x1f => mtrace(c, "mtrace ", buf, len)?,
         0x1e => mtrace(c, "mresp ", buf, len)?,
@@ -46,6 +46,58 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Network) -> 
         if computed != 0 {
             put!(c, " bad igmp cksum ", Hex(buf.be16_at(2)?), "!");
         }
+    }
+    Ok(())
+}
+
+/// PIM version 1, which was IGMP messages of one type.
+fn pim_v1<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step {
+    c.layer("pimv1");
+    match buf.u8_at(1)? {
+        0 => {
+            c.put(" Query");
+            if buf.has(9) {
+                match buf.u8_at(8)? >> 4 {
+                    0 => c.put(" Dense-mode"),
+                    1 => c.put(" Sparse-mode"),
+                    2 => c.put(" Sparse-Dense-mode"),
+                    mode => put!(c, " mode-", mode),
+                }
+            }
+            if c.verbose() {
+                put!(c, " (Hold-time ", Duration(buf.be16_at(10)?.into()), ")");
+            }
+        }
+        1 => c.put(" Register"),
+        2 => {
+            c.put(" Register-Stop for ");
+            c.host4(buf, 8)?;
+            c.put(" > ");
+            c.host4(buf, 12)?;
+        }
+        3 => c.put(" Join/Prune"),
+        4 => {
+            c.put(" RP-reachable");
+            if c.verbose() {
+                c.put(" group ");
+                c.host4(buf, 8)?;
+                if buf.be32_at(12)? != 0xffff_ffff {
+                    c.put("/");
+                    c.host4(buf, 12)?;
+                }
+                c.put(" RP ");
+                c.host4(buf, 16)?;
+                put!(c, " hold ", Duration(buf.be16_at(22)?.into()));
+            }
+        }
+        5 => c.put(" Assert"),
+        6 => c.put(" Graft"),
+        7 => c.put(" Graft-ACK"),
+        8 => c.put(" Mode"),
+        kind => put!(c, " [type ", kind, "]"),
+    }
+    if buf.u8_at(4)? >> 4 != 1 {
+        put!(c, " [v", buf.u8_at(4)? >> 4, "]");
     }
     Ok(())
 }
@@ -186,7 +238,7 @@ fn mtrace<S: Sink>(c: &mut Ctx<S>, name: &str, buf: Buf<'_>, len: usize) -> Step
 }
 
 fn dvmrp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "dvmrp";
+    c.layer("dvmrp");
     let kind = buf.u8_at(1)?;
     let (body, left) = (buf.from(8), len - 8);
     match kind {

@@ -36,7 +36,7 @@ const OPTIONS: Names = &[
 
 /// Prints a datagram of which `len` bytes were on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ip";
+    c.layer("ip");
     if !c.options.link_header {
         c.put("IP ");
     }
@@ -73,6 +73,12 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     let protocol = buf.u8_at(9)?;
     let source = Address::V4(Ip4(buf.array_at(12)?));
     let destination = Address::V4(Ip4(buf.array_at(16)?));
+    if S::FIELDS {
+        c.field(Field::IpHeaderLength, header_len as u32);
+        c.field(Field::IpService, buf.u8_at(1)?);
+        c.field(Field::IpId, buf.be16_at(4)?);
+        c.field(Field::IpChecksum, buf.be16_at(10)?);
+    }
     c.field(Field::IpSource, source);
     c.field(Field::IpDestination, destination);
     c.field(Field::IpTtl, buf.u8_at(8)?);

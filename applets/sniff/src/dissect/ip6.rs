@@ -20,7 +20,7 @@ const HOME_ADDRESS: u8 = 0xc9;
 
 /// Prints a datagram of which `len` bytes were on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ip6";
+    c.layer("ip6");
     if !c.options.link_header {
         c.put("IP6 ");
     }
@@ -55,6 +55,8 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     }
     let source = Address::V6(Ip6(buf.array_at(8)?));
     let destination = Address::V6(Ip6(buf.array_at(24)?));
+    c.field(Field::Ipv6PayloadLength, payload_len as u32);
+    c.field(Field::Ipv6Next, next);
     c.field(Field::Ipv6Source, source);
     c.field(Field::Ipv6Destination, destination);
     c.field(Field::Ipv6HopLimit, hops);
@@ -108,7 +110,7 @@ impl Chain<'_> {
             let advance = match next {
                 HOP_BY_HOP => self.hop_by_hop(c, header)?,
                 DESTINATION_OPTIONS => {
-                    c.protocol = "dstopt";
+                    c.layer("dstopt");
                     let len = (usize::from(header.u8_at(1)?) + 1) * 8;
                     c.put("DSTOPT ");
                     self.options(c, header, len, false)?;
@@ -138,7 +140,7 @@ impl Chain<'_> {
             next = header.u8_at(0)?;
             self.at += advance;
             if self.at > HEADER_LEN + self.payload_len {
-                c.protocol = "ip6";
+                c.layer("ip6");
                 return Err(Stop::Truncated);
             }
             if self.at >= self.buf.len() && !matches!(next, 59) {
@@ -157,7 +159,7 @@ impl Chain<'_> {
             return Err(Stop::Invalid);
         }
         self.seen_hop_by_hop = true;
-        c.protocol = "hbhopt";
+        c.layer("hbhopt");
         c.put("HBH ");
         let len = (usize::from(header.u8_at(1)?) + 1) * 8;
         let jumbo = self.options(c, header, len, true)?;
@@ -240,7 +242,7 @@ impl Chain<'_> {
 
     /// A fragment header: `None` when the payload is not the first part and nothing more is to say.
     fn fragment<S: Sink>(&mut self, c: &mut Ctx<S>, header: Buf<'_>) -> Step<Option<usize>> {
-        c.protocol = "frag6";
+        c.layer("frag6");
         c.put("frag (");
         header.need(8)?;
         let offset = header.be16_at(2)? & 0xfff8;
@@ -277,7 +279,7 @@ fn option_of<'a, S: Sink>(
 
 /// A routing header: its length, and the final destination that it names.
 fn routing<S: Sink>(c: &mut Ctx<S>, header: Buf<'_>) -> Step<(usize, Option<Address>)> {
-    c.protocol = "rt6";
+    c.layer("rt6");
     header.need(4)?;
     let len = header.u8_at(1)?;
     let kind = header.u8_at(2)?;

@@ -44,7 +44,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, link: LinkType, buf: Buf<'_>, len: usize) 
 }
 
 fn raw<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "raw";
+    c.layer("raw");
     if c.options.link_header {
         c.put("ip: ");
     }
@@ -53,7 +53,7 @@ fn raw<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// IPv4 or IPv6, by the version in the first byte.
 pub fn ip_of_any_version<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ipn";
+    c.layer("ipn");
     if len < 1 {
         put!(c, "truncated-ip ", len);
         return Ok(());
@@ -69,7 +69,7 @@ pub fn ip_of_any_version<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> S
 }
 
 fn null<S: Sink>(c: &mut Ctx<S>, network_order: bool, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "null";
+    c.layer("null");
     buf.need(4)?;
     c.link_header_len = 4;
     // The family is in the byte order of the capturing host: a family is small.
@@ -118,7 +118,7 @@ struct Cooked<'a> {
 
 /// Linux cooked capture, version 1: type, hardware, address length, address, protocol.
 fn sll<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "sll";
+    c.layer("sll");
     buf.need(16)?;
     c.link_header_len = 16;
     let address_len = usize::from(buf.be16_at(4)?).min(8);
@@ -137,7 +137,7 @@ fn sll<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
 
 /// Linux cooked capture, version 2: protocol, interface, hardware, type, address length, address.
 fn sll2<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "sll2";
+    c.layer("sll2");
     buf.need(20)?;
     c.link_header_len = 20;
     let address_len = usize::from(buf.u8_at(11)?).min(8);
@@ -214,7 +214,7 @@ fn cooked_payload<S: Sink>(
     let _ = head.hardware;
     let (mut kind, mut payload, mut left) = (head.protocol, buf, len);
     while kind == 0x8100 {
-        c.protocol = "vlan";
+        c.layer("vlan");
         payload.need(4)?;
         let tag = payload.be16_at(0)?;
         if c.options.link_header {

@@ -2,7 +2,7 @@
 
 use super::ether::{self, Link};
 use super::registry::{ETHERTYPE_NAMES, OUI_NAMES, Registry};
-use super::{Buf, Ctx, Sink, Step, ip, put, stp};
+use super::{Buf, Ctx, Sink, Step, ip, ipx, put, stp};
 use crate::text::{HexN, NamedHex, Names, name_or};
 
 const SAP_NAMES: Names = &[
@@ -74,7 +74,7 @@ const XID: u16 = 0xaf;
 
 /// Prints LLC and what it carries, and returns the length of the headers.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, link: Link<'_>) -> Step<usize> {
-    c.protocol = "llc";
+    c.layer("llc");
     if len < 3 || !buf.has(3) {
         c.truncated();
         c.default_print(buf);
@@ -170,6 +170,7 @@ fn known<S: Sink>(
         0xaa => snap(c, payload, len, link),
         0x42 => stp::print(c, payload, len).map(|()| true),
         0x06 => ip::print(c, payload, len).map(|()| true),
+        0xe0 => ipx::print(c, payload, len).map(|()| true),
         0xfe => match Registry::<S>::osi() {
             Some(dissector) => dissector(c, payload, len, &link).map(|()| true),
             None => Ok(false),

@@ -81,7 +81,7 @@ pub const FAMILIES: Names = &[
 
 /// Prints a frame of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "lldp";
+    c.layer("lldp");
     put!(c, "LLDP, length ", len);
     let (mut buf, mut left) = (buf, len);
     while left >= 2 {

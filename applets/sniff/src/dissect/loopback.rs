@@ -7,7 +7,7 @@ const FUNCTIONS: Names = &[(1, "Reply"), (2, "Forward Data")];
 
 /// Prints a frame of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "loopback";
+    c.layer("loopback");
     c.put("Loopback");
     if len < 4 {
         return Err(Stop::Invalid);

@@ -18,7 +18,7 @@ const UPDATE_FLAGS: Names = &[(8, "A"), (4, "H"), (2, "L"), (1, "K")];
 
 /// Prints the header.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, _: &Network) -> Step {
-    c.protocol = "mobility";
+    c.layer("mobility");
     let len = (usize::from(buf.u8_at(1)?) + 1) * 8;
     let kind = buf.u8_at(2)?;
     let header_len = HEADER_LENS.get(usize::from(kind)).copied();

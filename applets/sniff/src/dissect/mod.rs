@@ -10,43 +10,99 @@ pub mod flow;
 pub mod model;
 pub mod registry;
 
+mod ah;
+mod ahcp;
+mod aoe;
 mod app;
+mod arista;
 mod arp;
+mod atalk;
+mod atm;
+mod babel;
 mod bcm_li;
+mod bfd;
+mod bgp;
+mod bgp_attributes;
 mod bootp;
+mod calm_fast;
 mod cfm;
+mod clnp;
+mod dccp;
 mod dhcp6;
 mod dns;
+mod eap;
+mod eigrp;
+mod esis;
 mod ether;
+mod frame_relay;
 mod geonet;
 mod gre;
+mod hdlc;
 mod hsrp;
 mod icmp;
 mod icmp6;
 mod icmp6_node;
 mod igmp;
+mod igrp;
 mod ip;
 mod ip6;
+mod ipoib;
+mod ipx;
+mod isis;
+mod isis_reach;
+mod isis_tlv;
+mod isis_topology;
+mod ldp;
 mod link;
+mod lisp;
 mod llc;
 mod lldp;
 mod lldp_organization;
 mod loopback;
+mod lsp_ping;
+mod macsec;
 mod mobility;
+mod mpls;
+mod mptcp;
+mod nflog;
+mod nsh;
 mod ntp;
 mod osi;
+mod ospf;
+mod ospf6;
+mod ospf_grace;
+mod ospf_lsa;
+mod ospf_traffic;
+mod pim;
+mod ppp;
+mod ppp_login;
+mod ppp_options;
 mod pppoe;
+mod ptp;
 mod quic;
+mod radius;
+mod radius_attributes;
+mod rip;
 mod rpki;
 mod rpl;
 mod rtp;
 mod rx;
+mod slip;
+mod slow;
+mod someip;
 mod stp;
+mod switch_tag;
 mod tcp;
 mod tcp_options;
 mod timed;
+mod traffic;
 mod tunnel;
+mod udld;
 mod udp;
+mod vqp;
+mod vrrp;
+mod vsock;
+mod vtp;
 
 pub use buf::Buf;
 pub use model::{Field, Sink, Text, Value};
@@ -55,7 +111,7 @@ use box_wire::link::LinkType;
 
 use crate::names::Names;
 use crate::text::address::Address;
-use crate::text::{Put, dump, name_of};
+use crate::text::{Put, Visible, dump, name_of};
 use flow::TcpNumbers;
 
 /// Tunnels in tunnels deeper than this are not followed.
@@ -92,10 +148,23 @@ pub struct Options {
     pub unchecked: bool,
     /// `-b`: AS numbers in ASDOT notation.
     pub as_dot: bool,
+    /// `-g`: no line break behind the IP header.
+    pub one_line: bool,
+    /// `-E` and `-M`.
+    pub secrets: Secrets,
     /// `-u`: NFS handles undecoded.
     pub undecoded_handles: bool,
     /// `-T`: the payload is of this protocol whatever the port.
     pub payload: Option<Payload>,
+}
+
+/// What opens or verifies protected packets.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    /// `-E`: keys of ESP, as they were written.
+    pub esp: Option<String>,
+    /// `-M`: the key of TCP-MD5 digests (RFC 2385).
+    pub tcp_md5: Option<String>,
 }
 
 /// A protocol named by `-T`.
@@ -115,6 +184,10 @@ pub enum Payload {
     Tftp,
     /// VXLAN.
     Vxlan,
+    /// CARP in place of VRRP.
+    Carp,
+    /// SOME/IP.
+    Someip,
     /// One whose dissector is not here: the payload is shown by its length.
     Other,
 }
@@ -148,6 +221,8 @@ pub struct Ctx<S: Sink> {
     pub tcp: TcpNumbers,
     /// Where fields go.
     pub sink: S,
+    /// What compressed serial lines leave out.
+    lines: Box<slip::Lines>,
     /// The protocol at work, for `[|name]`.
     protocol: &'static str,
     /// Length of the link-layer header, for `-x`.
@@ -175,6 +250,7 @@ impl<S: Sink> Ctx<S> {
             names,
             tcp: TcpNumbers::default(),
             sink,
+            lines: Box::default(),
             protocol: "",
             link_header_len: 0,
             depth: 0,
@@ -195,6 +271,15 @@ impl<S: Sink> Ctx<S> {
     pub fn field<'v>(&mut self, field: Field, value: impl Into<Value<'v>>) {
         if S::FIELDS {
             self.sink.field(field, value.into());
+        }
+    }
+
+    /// Says whose header comes next.
+    #[inline(always)]
+    fn layer(&mut self, name: &'static str) {
+        self.protocol = name;
+        if S::FIELDS {
+            self.sink.layer(name);
         }
     }
 
@@ -306,6 +391,24 @@ impl<S: Sink> Ctx<S> {
     fn hex_print(&mut self, indent: &str, buf: Buf<'_>, len: usize) {
         if S::TEXT {
             dump::hex_only(&mut self.out, indent.as_bytes(), buf.limit(len).bytes());
+        }
+    }
+
+    /// So many bytes, what is not printable made visible; to the end of what was captured.
+    fn visible(&mut self, buf: Buf<'_>, len: usize) -> Step {
+        self.put(Visible(buf.limit(len).bytes()));
+        buf.need(len)
+    }
+
+    /// As [`Ctx::visible`], up to a NUL that may come before.
+    fn visible_to_nul(&mut self, buf: Buf<'_>, len: usize) -> Step {
+        let text = buf.limit(len).bytes();
+        match memchr::memchr(0, text) {
+            Some(end) => {
+                self.put(Visible(text.get(..end).unwrap_or_default()));
+                Ok(())
+            }
+            None => self.visible(buf, len),
         }
     }
 

@@ -23,7 +23,7 @@ const LEAPS: Names = &[(0, ""), (0x40, "+1s"), (0x80, "-1s"), (0xc0, "clock unsy
 
 /// Prints a message of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ntp";
+    c.layer("ntp");
     let status = buf.u8_at(0)?;
     let mode = u32::from(status & 7);
     put!(c, "NTPv", status >> 3 & 7, ", ", name_or(MODES, mode, "Unknown mode"), ", length ", len);
@@ -113,7 +113,7 @@ fn short<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, at: usize) -> Step {
 }
 
 /// 32 bits of seconds since 1900 and 32 of fraction.
-fn long<S: Sink>(c: &mut Ctx<S>, stamp: u64) {
+pub fn long<S: Sink>(c: &mut Ctx<S>, stamp: u64) {
     let (seconds, fraction) = ((stamp >> 32) as u32, stamp as u32);
     put!(c, seconds, ".", DecN(billionths(fraction), 9));
     if seconds != 0 {

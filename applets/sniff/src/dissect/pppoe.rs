@@ -1,7 +1,8 @@
 //! PPP over Ethernet (RFC 2516), and of PPP what it carries: IP and the code of control packets.
 
-use super::{Buf, Ctx, Sink, Step, Stop, ip, ip6, put};
-use crate::text::{Hex, HexN, Named, NamedHex, Names, Visible};
+use super::ether::Link;
+use super::{Buf, Ctx, Sink, Step, Stop, ppp, put};
+use crate::text::{Hex, NamedHex, Names, Visible};
 
 const HEADER_LEN: usize = 6;
 const SESSION: u8 = 0;
@@ -25,25 +26,9 @@ const SAMPLE: usize = 80;
 /// A value that is not text shows this many bytes.
 const SHOWN: usize = 20;
 
-const CONTROL: Names =
-    &[(0x8021, "IPCP"), (0x8057, "IP6CP"), (0xc021, "LCP"), (0xc025, "LQR"), (0x80fd, "CCP")];
-const CONTROL_CODES: Names = &[
-    (1, "Conf-Request"),
-    (2, "Conf-Ack"),
-    (3, "Conf-Nack"),
-    (4, "Conf-Reject"),
-    (5, "Term-Request"),
-    (6, "Term-Ack"),
-    (7, "Code-Reject"),
-    (8, "Prot-Reject"),
-    (9, "Echo-Request"),
-    (10, "Echo-Reply"),
-    (11, "Disc-Req"),
-];
-
 /// Prints a frame of discovery or of a session.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "pppoe";
+    c.layer("pppoe");
     if len < HEADER_LEN {
         return Err(Stop::Truncated);
     }
@@ -66,9 +51,14 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
     let inner = buf.from(HEADER_LEN).limit(inner_len);
     if code == SESSION {
         c.put(" ");
-        return c.nested(|c| ppp(c, inner, inner_len));
+        return c.nested(|c| ppp::print(c, inner, inner_len));
     }
     tags(c, inner, inner_len)
+}
+
+/// As a link type.
+pub fn link<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Link<'_>) -> Step {
+    print(c, buf, len)
 }
 
 fn tags<S: Sink>(c: &mut Ctx<S>, mut buf: Buf<'_>, mut left: usize) -> Step {
@@ -112,37 +102,4 @@ impl crate::text::Put for UpperHex {
             out.push(if digit < 10 { b'0' + digit } else { b'A' + digit - 10 });
         }
     }
-}
-
-fn ppp<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "ppp";
-    if len < 2 {
-        return Err(Stop::Truncated);
-    }
-    // An odd first byte is a protocol of one byte.
-    let first = buf.u8_at(0)?;
-    let (protocol, skip) =
-        if first & 1 == 1 { (u16::from(first), 1) } else { (buf.be16_at(0)?, 2) };
-    let inner = buf.from(skip);
-    let inner_len = len - skip;
-    match protocol {
-        0x21 => ip::print(c, inner, inner_len),
-        0x57 => ip6::print(c, inner, inner_len),
-        0x8000.. if CONTROL.iter().any(|row| row.0 == u32::from(protocol)) => {
-            control(c, protocol, inner, inner_len)
-        }
-        _ => {
-            put!(c, "unknown PPP protocol (0x", HexN(protocol, 4), ")");
-            c.default_print(inner);
-            Ok(())
-        }
-    }
-}
-
-fn control<S: Sink>(c: &mut Ctx<S>, protocol: u16, buf: Buf<'_>, len: usize) -> Step {
-    put!(c, Named(CONTROL, u32::from(protocol), "", ""), ", ");
-    let code = buf.u8_at(0)?;
-    put!(c, Named(CONTROL_CODES, u32::from(code), "Unknown Opcode (", ")"));
-    put!(c, " (0x", HexN(code, 2), "), id ", buf.u8_at(1)?, ", length ", len + 2);
-    Ok(())
 }

@@ -13,7 +13,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Ports) -> St
         put!(c, "UDP, length ", len);
         return Ok(());
     }
-    c.protocol = "quic";
+    c.layer("quic");
     c.put("quic");
     let mut buf = buf;
     while !buf.is_empty() {

@@ -6,8 +6,13 @@ use std::marker::PhantomData;
 
 use super::ether::Link;
 use super::{Buf, Ctx, Network, Sink, Step};
-use super::{app, arp, bcm_li, bootp, cfm, dhcp6, dns, geonet, gre, hsrp, icmp, icmp6, igmp, ip};
-use super::{ip6, lldp, loopback, ntp, osi, pppoe, quic, rpki, rx, tcp, timed, tunnel, udp};
+use super::{
+    ah, ahcp, aoe, app, arp, atalk, atm, babel, bcm_li, bfd, bgp, bootp, calm_fast, cfm, dccp,
+    dhcp6, dns, eap, eigrp, frame_relay, geonet, gre, hdlc, hsrp, icmp, icmp6, igmp, igrp, ip, ip6,
+    ipoib, ldp, lisp, lldp, loopback, lsp_ping, mpls, nflog, nsh, ntp, osi, ospf, pim, ppp, pppoe,
+    ptp, quic, radius, rip, rpki, rx, slip, slow, someip, switch_tag, tcp, timed, tunnel, udld,
+    udp, vqp, vrrp, vsock, vtp,
+};
 use crate::text::Names;
 
 /// Dissects the payload of a link layer.
@@ -48,11 +53,47 @@ impl<S: Sink> Registry<S> {
         (0x3c12, |c, b, len, _| pppoe::print(c, b, len)),
         (0x3c13, |c, b, len, _| pppoe::print(c, b, len)),
         (0xfefe, |c, b, len, _| osi::ethernet(c, b, len)),
+        (0x88f7, |c, b, len, _| ptp::print(c, b, len)),
+        (0x8847, |c, b, len, _| mpls::print(c, b, len)),
+        (0x8848, |c, b, len, _| mpls::print(c, b, len)),
+        (0x888e, |c, b, len, _| eap::over_lan(c, b, len)),
+        (0x880b, |c, b, len, _| {
+            c.put(": ");
+            ppp::print(c, b, len)
+        }),
+        (0x88a2, |c, b, len, _| aoe::print(c, b, len)),
+        (0x1749, calm_fast::print),
+        (0x1111, calm_fast::print),
+        (0x894f, |c, b, len, _| nsh::print(c, b, len)),
+        (0x8809, |c, b, len, _| slow::print(c, b, len)),
+        (0x809b, |c, b, len, _| atalk::print(c, b, len)),
+        (0x80f3, |c, b, len, _| atalk::resolution(c, b, len)),
     ];
 
-    const LINK_TYPES: &'static [(u16, LinkDissector<S>)] = &[];
+    const LINK_TYPES: &'static [(u16, LinkDissector<S>)] = &[
+        (8, slip::print),
+        (9, ppp::link),
+        (50, ppp::serial),
+        (51, pppoe::link),
+        (104, hdlc::link),
+        (107, frame_relay::link),
+        (166, ppp::link),
+        (182, frame_relay::multilink),
+        (239, nflog::print),
+        (102, slip::print_bsdos),
+        (242, ipoib::print),
+        (271, vsock::print),
+        (281, switch_tag::broadcom),
+        (282, switch_tag::broadcom_prepended),
+        (284, switch_tag::dsa),
+        (285, switch_tag::edsa),
+        (129, atalk::arcnet),
+        (100, atm::llc_frames),
+        (123, atm::sun),
+    ];
 
-    const CISCO: &'static [(u16, LinkDissector<S>)] = &[];
+    const CISCO: &'static [(u16, LinkDissector<S>)] =
+        &[(0x2003, vtp::print), (0x0111, udld::print)];
 
     const IP_PROTOCOLS: &'static [(u8, IpDissector<S>)] = &[
         (1, |c, b, len, net| icmp::print(c, b, len, net)),
@@ -63,10 +104,17 @@ impl<S: Sink> Registry<S> {
         (41, |c, b, len, _| ip6::print(c, b, len)),
         (47, |c, b, len, _| gre::print(c, b, len)),
         (58, icmp6::print),
+        (33, dccp::print),
+        (103, pim::print),
+        (112, vrrp::print),
+        (89, |c, b, len, _| ospf::print(c, b, len)),
+        (51, ah::print),
         (59, |c, _, _, _| {
             c.put("no next header");
             Ok(())
         }),
+        (88, eigrp::print),
+        (9, igrp::print),
     ];
 
     /// In this order; the first row that either end has wins.
@@ -76,16 +124,38 @@ impl<S: Sink> Registry<S> {
         (68, |c, b, len, _| bootp::print(c, b, len)),
         (69, |c, b, len, _| app::tftp(c, b, len)),
         (123, |c, b, len, _| ntp::print(c, b, len)),
+        (319, |c, b, len, _| ptp::print(c, b, len)),
+        (320, |c, b, len, _| ptp::print(c, b, len)),
         (443, quic::print),
         (514, |c, b, len, _| app::syslog(c, b, len)),
+        (520, |c, b, len, _| rip::print(c, b, len)),
         (525, |c, b, _, _| timed::print(c, b)),
         (546, |c, b, len, _| dhcp6::print(c, b, len)),
         (547, |c, b, len, _| dhcp6::print(c, b, len)),
+        (1645, |c, b, len, _| radius::print(c, b, len)),
+        (1646, |c, b, len, _| radius::print(c, b, len)),
+        (1700, |c, b, len, _| radius::print(c, b, len)),
+        (1812, |c, b, len, _| radius::print(c, b, len)),
+        (1813, |c, b, len, _| radius::print(c, b, len)),
         (1985, |c, b, len, _| hsrp::print(c, b, len)),
         (2029, |c, b, len, _| hsrp::print(c, b, len)),
+        (3784, bfd::print),
+        (3785, bfd::print),
+        (3799, |c, b, len, _| radius::print(c, b, len)),
+        (4784, bfd::print),
         (4789, |c, b, len, _| tunnel::vxlan(c, b, len)),
+        (6635, |c, b, len, _| mpls::print(c, b, len)),
+        (6696, |c, b, len, _| babel::print(c, b, len)),
+        (6697, |c, b, len, _| babel::print(c, b, len)),
+        (6784, bfd::print),
+        (30490, |c, b, len, _| someip::print(c, b, len)),
         (49153, bcm_li::print),
         (5353, |c, b, len, _| dns::print(c, b, len, dns::Kind::Multicast)),
+        (646, |c, b, len, _| ldp::print(c, b, len)),
+        (1589, |c, b, len, _| vqp::print(c, b, len)),
+        (4342, |c, b, len, _| lisp::print(c, b, len)),
+        (5359, |c, b, len, _| ahcp::print(c, b, len)),
+        (3503, |c, b, len, _| lsp_ping::print(c, b, len)),
     ];
 
     const UDP_RANGES: &'static [(u16, u16, PortDissector<S>)] =
@@ -109,6 +179,8 @@ impl<S: Sink> Registry<S> {
         (6379, |c, b, len, _| app::resp(c, b, len)),
         (8080, |c, b, len, _| app::http(c, b, len)),
         (3128, |c, b, len, _| app::http(c, b, len)),
+        (646, |c, b, len, _| ldp::print(c, b, len)),
+        (179, |c, b, len, _| bgp::print(c, b, len)),
     ];
 
     /// The dissector of an Ethernet type.
@@ -129,7 +201,7 @@ impl<S: Sink> Registry<S> {
 
     /// The dissector of OSI network protocols.
     pub fn osi() -> Option<LinkDissector<S>> {
-        None
+        Some(osi::link)
     }
 
     /// The dissector of an IP protocol.
@@ -194,7 +266,6 @@ pub const ETHERTYPE_NAMES: Names = &[
     (0x803e, "DEC DTS"),
     (0x805b, "VEXP"),
     (0x805c, "VPROD"),
-    (0x8880, "Arista Vendor Specific Protocol"),
     (0x809b, "Appletalk"),
     (0x80f3, "Appletalk ARP"),
     (0x8137, "IPX"),
@@ -225,11 +296,11 @@ pub const ETHERTYPE_NAMES: Names = &[
     (0x88be, "GRE-ERSPAN I/II"),
     (0x22eb, "GRE-ERSPAN III"),
     (0x88f7, "PTP"),
-    (0x88e5, "MACsec"),
-    (0xdada, "MEDSA"),
+    (0x88e5, "802.1AE MACsec"),
     (0x8926, "VN-Tag"),
     (0x88e1, "HomePlug"),
     (0x8874, "Broadcom"),
+    (0xd28b, "Arista Vendor Specific Protocol"),
 ];
 
 /// Names of organisations by the first half of their addresses.
@@ -258,7 +329,7 @@ pub const IP_PROTOCOL_NAMES: Names = &[
     (17, "UDP"),
     (1, "ICMP"),
     (58, "ICMPv6"),
-    (9, "PIGP"),
+    (9, "IGRP"),
     (77, "ND"),
     (8, "EGP"),
     (89, "OSPF"),
@@ -284,3 +355,25 @@ pub const IP_PROTOCOL_NAMES: Names = &[
     (113, "PGM"),
     (143, "Ethernet"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::Registry;
+    use crate::dissect::Text;
+
+    fn unique<K: Ord + Copy + std::fmt::Debug, D>(table: &[(K, D)]) {
+        let mut keys: Vec<K> = table.iter().map(|row| row.0).collect();
+        keys.sort_unstable();
+        assert!(keys.windows(2).all(|pair| pair[0] != pair[1]), "{keys:?}");
+    }
+
+    #[test]
+    fn no_key_has_two_dissectors() {
+        unique(Registry::<Text>::ETHERTYPES);
+        unique(Registry::<Text>::LINK_TYPES);
+        unique(Registry::<Text>::CISCO);
+        unique(Registry::<Text>::IP_PROTOCOLS);
+        unique(Registry::<Text>::UDP_PORTS);
+        unique(Registry::<Text>::TCP_PORTS);
+    }
+}

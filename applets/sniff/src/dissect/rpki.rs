@@ -17,7 +17,7 @@ const TYPES: Names = &[
 
 /// Prints the units of a segment of `len` bytes.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "rpki_rtr";
+    c.layer("rpki_rtr");
     if !c.verbose() {
         put!(c, ": RPKI-RTR");
         return Ok(());

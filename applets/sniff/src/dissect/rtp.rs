@@ -4,7 +4,7 @@ use super::{Buf, Ctx, Sink, Step, put};
 
 /// Prints a packet of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "rtp";
+    c.layer("rtp");
     if len < 12 {
         put!(c, "udp/rtp, length ", len, " < 12");
         return Ok(());

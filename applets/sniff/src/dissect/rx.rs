@@ -22,7 +22,7 @@ const TYPES: Names = &[
 
 /// Prints a packet of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, _: &Ports) -> Step {
-    c.protocol = "rx";
+    c.layer("rx");
     if !buf.has(28) {
         put!(c, " [|rx] (", len, ")");
         return Ok(());

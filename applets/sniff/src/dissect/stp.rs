@@ -23,7 +23,7 @@ const MSTI_LEN: usize = 16;
 
 /// Prints a BPDU of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "stp";
+    c.layer("stp");
     if len < 4 {
         return Err(Stop::Invalid);
     }

@@ -30,7 +30,7 @@ const FLAGS: Names = &[
 
 /// Prints a segment of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "tcp";
+    c.layer("tcp");
     let Ok(destination) = buf.be16_at(2) else {
         c.host(network.source);
         c.put(" > ");
@@ -59,6 +59,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
     c.field(Field::TcpFlags, flags);
     c.field(Field::TcpSequence, sequence);
     c.field(Field::TcpAcknowledgement, acknowledgement);
+    c.field(Field::TcpHeaderLength, header_len as u32);
     let shown = if flags & ACK != 0 && !c.options.absolute_sequence {
         let hosts = (network.source, network.destination);
         let ports = (ports.source, ports.destination);
@@ -73,6 +74,10 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
     let data_len = len - header_len;
     c.field(Field::TcpWindow, buf.be16_at(14)?);
     c.field(Field::TcpLength, data_len as u32);
+    if S::FIELDS {
+        c.field(Field::TcpChecksum, buf.be16_at(16)?);
+        c.field(Field::TcpUrgent, buf.be16_at(18)?);
+    }
     if c.options.verbose > 1 || data_len > 0 || flags & (SYN | FIN | RST) != 0 {
         put!(c, ", seq ", shown.sequence);
         if data_len > 0 {
@@ -97,6 +102,7 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
         return Ok(());
     }
     let data = buf.from(header_len);
+    c.field(Field::TcpPayload, data.limit(data_len).bytes());
     if flags & RST != 0 {
         if c.verbose() {
             reset_data(c, data, data_len);

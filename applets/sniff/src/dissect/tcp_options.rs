@@ -1,6 +1,6 @@
 //! The options of TCP: kind, length, body.
 
-use super::{Buf, Ctx, Sink, Step, Stop, put};
+use super::{Buf, Ctx, Sink, Step, Stop, mptcp, put};
 use crate::text::{Hex, HexBytes, HexN, Named, Names};
 
 const END: u8 = 0;
@@ -88,7 +88,7 @@ pub fn print<S: Sink>(
                 match bad {
                     Bad::Option => c.put("[bad opt]"),
                     Bad::Stop(Stop::Truncated) => {
-                        c.protocol = "tcp";
+                        c.layer("tcp");
                         c.truncated();
                     }
                     Bad::Stop(stop) => return Err(stop),
@@ -191,6 +191,15 @@ impl Body<'_> {
                 put!(c, " cap ", HexN(buf.u8_at(0)?, 2), " id ", buf.u8_at(1)?);
                 Ok(2)
             }
+            MULTIPATH => {
+                self.check(self.len)?;
+                put!(c, " ", self.len + 2);
+                if mptcp::print(c, buf.limit(self.len), flags)? {
+                    Ok(self.len)
+                } else {
+                    Err(Bad::Option)
+                }
+            }
             USER_TIMEOUT => {
                 self.check(2)?;
                 let raw = buf.be16_at(0)?;
@@ -200,7 +209,6 @@ impl Body<'_> {
                 Ok(2)
             }
             AUTHENTICATION => self.authentication(c),
-            MULTIPATH => self.multipath(c, flags),
             FAST_OPEN => {
                 self.check(self.len)?;
                 c.put(" ");
@@ -250,14 +258,6 @@ impl Body<'_> {
                 self.check(at + 1)?;
                 put!(c, HexN(self.buf.u8_at(at)?, 2));
             }
-        }
-        Ok(self.len)
-    }
-
-    fn multipath<S: Sink>(&self, c: &mut Ctx<S>, _flags: u8) -> Result<usize, Bad> {
-        self.check(self.len)?;
-        for at in 0..self.len {
-            put!(c, HexN(self.buf.u8_at(at)?, 2));
         }
         Ok(self.len)
     }

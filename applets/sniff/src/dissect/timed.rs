@@ -35,7 +35,7 @@ const ADJTIME: u8 = 5;
 
 /// Prints a message.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>) -> Step {
-    c.protocol = "timed";
+    c.layer("timed");
     let kind = buf.u8_at(0)?;
     match TYPES.get(usize::from(kind)) {
         Some(name) => put!(c, "TSP_", name.to_ascii_uppercase()),

@@ -5,7 +5,7 @@ use crate::text::HexN;
 
 /// Prints a frame with its VXLAN header.
 pub fn vxlan<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize) -> Step {
-    c.protocol = "vxlan";
+    c.layer("vxlan");
     c.put("VXLAN");
     if len < 8 {
         c.invalid();

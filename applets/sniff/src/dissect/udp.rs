@@ -3,7 +3,7 @@
 use super::ip::pseudo_header;
 use super::registry::{Ports, Registry};
 use super::{
-    Buf, Ctx, Field, Network, Payload, Sink, Step, Stop, app, dns, put, quic, rtp, tunnel,
+    Buf, Ctx, Field, Network, Payload, Sink, Step, Stop, app, dns, put, quic, rtp, someip, tunnel,
 };
 use crate::text::HexN;
 use crate::text::address::Address;
@@ -13,7 +13,7 @@ const HEADER_LEN: usize = 8;
 
 /// Prints a datagram of `len` bytes on the wire.
 pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Network) -> Step {
-    c.protocol = "udp";
+    c.layer("udp");
     let Ok(destination) = buf.be16_at(2) else {
         if network.protocol == 17 {
             c.host(network.source);
@@ -43,6 +43,9 @@ pub fn print<S: Sink>(c: &mut Ctx<S>, buf: Buf<'_>, len: usize, network: &Networ
     let stated = stated - HEADER_LEN;
     let left = (len - HEADER_LEN).min(stated);
     buf.need(HEADER_LEN)?;
+    if S::FIELDS {
+        c.field(Field::UdpChecksum, buf.be16_at(6)?);
+    }
     let data = buf.from(HEADER_LEN);
     if let Some(payload) = c.options.payload {
         return forced(c, payload, data, left, stated, &ports);
@@ -120,7 +123,8 @@ fn forced<S: Sink>(
         Payload::Resp => app::resp(c, data, len),
         Payload::Tftp => app::tftp(c, data, len),
         Payload::Vxlan => tunnel::vxlan(c, data, len),
-        Payload::Rtcp | Payload::Other => {
+        Payload::Someip => someip::print(c, data, len),
+        Payload::Carp | Payload::Rtcp | Payload::Other => {
             put!(c, "UDP, length ", stated);
             Ok(())
         }

@@ -45,6 +45,7 @@ mod names;
 mod optimize;
 mod parse;
 pub mod program;
+mod scope;
 mod syntax;
 
 pub use names::{Names, NoNames, Transport};
@@ -87,6 +88,9 @@ pub struct CompileOptions<'a> {
     pub names: &'a dyn Names,
     /// Where the packets come from.
     pub source: Source,
+    /// Whether `vlan` and its kind move offsets only within their operand of `or` and `not`,
+    /// rather than for all that is read after them.
+    pub scoped: bool,
 }
 
 impl Default for CompileOptions<'_> {
@@ -97,6 +101,7 @@ impl Default for CompileOptions<'_> {
             netmask: Some(0),
             names: &NoNames,
             source: Source::None,
+            scoped: false,
         }
     }
 }
@@ -138,6 +143,15 @@ impl fmt::Display for FilterError {
 }
 
 impl std::error::Error for FilterError {}
+
+/// Whether `expression` means something else when encapsulations are scoped: `vlan`, `mpls`,
+/// `pppoes`, `geneve` or `vxlan` moves the offsets of something behind an `or` or a `not`.
+///
+/// # Errors
+/// A text that is no expression.
+pub fn leaks(expression: &str) -> Result<bool, FilterError> {
+    Ok(scope::leaks(&parse::parse(expression)?))
+}
 
 /// Compiles `expression` for packets of `link_type`. An empty expression accepts every packet.
 ///

@@ -139,6 +139,33 @@ impl Put for Mac<'_> {
     }
 }
 
+impl From<std::net::IpAddr> for Address {
+    fn from(address: std::net::IpAddr) -> Address {
+        match address {
+            std::net::IpAddr::V4(address) => Address::V4(Ip4(address.octets())),
+            std::net::IpAddr::V6(address) => Address::V6(Ip6(address.octets())),
+        }
+    }
+}
+
+impl Address {
+    /// How the first `bits` bits compare with those of `other`; of one family only.
+    pub fn prefix_order(self, other: Address, bits: u32) -> Option<std::cmp::Ordering> {
+        let (left, right, width) = match (self, other) {
+            (Address::V4(left), Address::V4(right)) => {
+                (u32::from_be_bytes(left.0).into(), u32::from_be_bytes(right.0).into(), 32)
+            }
+            (Address::V6(left), Address::V6(right)) => {
+                (u128::from_be_bytes(left.0), u128::from_be_bytes(right.0), 128u32)
+            }
+            _ => return None,
+        };
+        let shift = width.saturating_sub(bits);
+        let cut = |value: u128| value.checked_shr(shift).unwrap_or(0);
+        Some(cut(left).cmp(&cut(right)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

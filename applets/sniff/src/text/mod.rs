@@ -140,6 +140,53 @@ impl<T: Copy + Into<u64>> Put for DecN<T> {
     }
 }
 
+/// `%.3f`; the formatting machinery knows how to round.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixed3(pub f64);
+
+impl Put for Fixed3 {
+    fn put(&self, out: &mut Vec<u8>) {
+        use std::io::Write;
+        // Writing into a vector cannot fail.
+        let _ = if self.0.is_nan() {
+            write!(out, "{}nan", if self.0.is_sign_negative() { "-" } else { "" })
+        } else {
+            write!(out, "{:.3}", self.0)
+        };
+    }
+}
+
+/// A value in a column of at least so many bytes, at its right end.
+#[derive(Clone, Copy, Debug)]
+pub struct Right<T>(pub T, pub usize);
+
+impl<T: Put> Put for Right<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.0.put(out);
+        let len = out.len() - start;
+        if let Some(missing) = self.1.checked_sub(len) {
+            out.resize(out.len() + missing, b' ');
+            out.copy_within(start..start + len, start + missing);
+            out[start..start + missing].fill(b' ');
+        }
+    }
+}
+
+/// A value in a column of at least so many bytes, at its left end.
+#[derive(Clone, Copy, Debug)]
+pub struct Left<T>(pub T, pub usize);
+
+impl<T: Put> Put for Left<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.1;
+        self.0.put(out);
+        if out.len() < end {
+            out.resize(end, b' ');
+        }
+    }
+}
+
 impl Put for HexBytes<'_> {
     fn put(&self, out: &mut Vec<u8>) {
         for byte in self.0 {

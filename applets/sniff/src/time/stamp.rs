@@ -1,10 +1,10 @@
 //! The six forms of a time stamp (`-t` to `-ttttt`).
 
-use box_wire::pcap::Precision;
-
-use crate::text::{DecN, Put};
 use box_kit::calendar::civil;
 use box_kit::zone::Zone;
+use box_wire::pcap::Precision;
+
+use crate::text::{DecN, Put, Right};
 
 /// When a packet was seen. The fraction is in the precision of the run, and may pass a second in a
 /// damaged file.
@@ -168,12 +168,37 @@ fn year_text(out: &mut Vec<u8>, year: i64) {
 
 /// Appends a stamp with its date in UTC: what dissectors print of times inside packets.
 pub fn put_utc(out: &mut Vec<u8>, second: i64) {
+    put_utc_date(out, second, "T");
+    "Z".put(out);
+}
+
+/// `2019-05-29 20:36:39.944724424`, in UTC.
+pub fn put_utc_nanos(out: &mut Vec<u8>, second: i64, nanos: u32) {
+    put_utc_date(out, second, " ");
+    (".", DecN(nanos, 9)).put(out);
+}
+
+/// `2019-05-29 20:36:39`, in UTC, with `between` date and clock.
+pub fn put_utc_date(out: &mut Vec<u8>, second: i64, between: &str) {
     let (year, month, day) = civil(second.div_euclid(86_400));
     let of_day = second.rem_euclid(86_400) as u64;
     year_text(out, year);
-    ("-", DecN(month as u64, 2), "-", DecN(day as u64, 2), "T").put(out);
-    (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2), "Z")
-        .put(out);
+    ("-", DecN(month as u64, 2), "-", DecN(day as u64, 2), between).put(out);
+    (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2)).put(out);
+}
+
+/// `Tue Nov 14 22:13:20 2023`, in UTC, as ctime(3) has it.
+pub fn put_ctime(out: &mut Vec<u8>, second: i64) {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let of_epoch = second.div_euclid(86_400);
+    let (year, month, day) = civil(of_epoch);
+    let of_day = second.rem_euclid(86_400) as u64;
+    DAYS.get(of_epoch.rem_euclid(7) as usize).put(out);
+    (" ", MONTHS.get((month as usize).wrapping_sub(1)), " ", Right(day as u64, 2), " ").put(out);
+    (DecN(of_day / 3600, 2), ":", DecN(of_day / 60 % 60, 2), ":", DecN(of_day % 60, 2)).put(out);
+    (" ", year).put(out);
 }
 
 #[cfg(test)]

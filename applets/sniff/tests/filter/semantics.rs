@@ -123,6 +123,37 @@ fn a_tag_that_the_kernel_keeps_aside_matches_as_one_in_the_packet() {
 }
 
 #[test]
+fn scoped_tags_move_only_what_stands_beside_them() {
+    for (expression, plain) in [
+        ("vlan 7 or tcp", "tcp or vlan 7"),
+        ("not vlan and tcp", "tcp and not vlan"),
+        ("(vlan 7 and udp) or host 10.0.0.9", "host 10.0.0.9 or (vlan 7 and udp)"),
+        ("vlan 7 and tcp", "vlan 7 and tcp"),
+        ("vlan 7 or vlan 9", "vlan 9 or vlan 7"),
+    ] {
+        for (source, optimize) in [
+            (Source::None, true),
+            (Source::None, false),
+            (Source::Live, true),
+            (Source::Live, false),
+        ] {
+            let options =
+                CompileOptions { source, optimize, scoped: true, ..CompileOptions::default() };
+            let scoped = filter::compile(expression, LinkType::ETHERNET, &options).unwrap();
+            let expected = filter::compile(plain, LinkType::ETHERNET, &options).unwrap();
+            for packet in machine::samples() {
+                let length = packet.len() as u32;
+                let decide = |program: &filter::Program| {
+                    machine::run_live(program.instructions(), &packet, length, None).value()
+                };
+                assert_eq!(decide(&scoped), decide(&expected), "{expression}: {packet:02x?}");
+            }
+        }
+    }
+    assert!(filter::leaks("vlan 7 or tcp").unwrap() && !filter::leaks("vlan 7 and tcp").unwrap());
+}
+
+#[test]
 fn loopback_families_follow_the_byte_order_of_the_file() {
     let options = |source| CompileOptions { source, ..CompileOptions::default() };
     let constant = |source| {

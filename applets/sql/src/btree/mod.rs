@@ -12,9 +12,11 @@
 //! Text is in the encoding of the database ([`Store::encoding`]) on both sides of this interface.
 
 mod balance;
+mod bulk;
 mod check;
 mod cursor;
 mod edit;
+mod leaves;
 mod node;
 mod overflow;
 mod ptrmap;
@@ -25,5 +27,7 @@ mod tests;
 mod vacuum;
 mod write;
 
+pub use bulk::Bulk;
 pub use cursor::{Cursor, Placement, Seek};
+pub use leaves::{LeafRow, Leaves};
 pub use store::{Meta, Store, TreeKind};

@@ -7,7 +7,9 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bulk::Bulk;
 use super::cursor::{Cursor, Placement};
+use super::leaves::Leaves;
 use super::node::{Geometry, Kind};
 use super::ptrmap;
 use super::space::{self, Wanted};
@@ -607,6 +609,49 @@ impl Store {
             return Err(Error::Corrupt);
         }
         Ok(Cursor::new(Rc::clone(&self.0), self.0.tree(root), kind))
+    }
+
+    /// Opens a walk over the leaves of a table tree that hold the rowids `from..=to`; `None` for the
+    /// tree of page 1, and outside of the file.
+    #[must_use]
+    pub fn leaves(&self, root: PageNo, from: i64, to: i64) -> Option<Leaves> {
+        (root > 1).then(|| Leaves::new(Rc::clone(&self.0), self.0.tree(root), from, to))
+    }
+
+    /// Begins to fill an empty index tree with sorted entries; `None` where the database keeps a map
+    /// of its pages, and entries are inserted one by one.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn bulk(&self, root: PageNo) -> Result<Option<Bulk>> {
+        self.0.tree(root).touch();
+        Bulk::new(&self.0, root)
+    }
+
+    /// A sorter whose runs go to the file system of this database.
+    #[must_use]
+    pub fn sorter(&self) -> crate::sort::Sorter {
+        let pager = self.0.pager.borrow();
+        crate::sort::Sorter::new(pager.vfs(), pager.sort_bytes())
+    }
+
+    /// About how many entries a tree has, by the leftmost page of each level.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], I/O.
+    pub fn estimate(&self, root: PageNo) -> Result<u64> {
+        let pager = &mut *self.0.pager.borrow_mut();
+        let (mut page_no, mut entries) = (root, 1u64);
+        for _ in 0..super::node::MAX_DEPTH {
+            let page = pager.page(page_no)?;
+            let node = super::node::Node::parse(&page, page_no, self.0.geometry().usable)?;
+            if node.kind.is_leaf() {
+                return Ok(entries.saturating_mul(node.cells as u64));
+            }
+            entries = entries.saturating_mul(node.cells as u64 + 1);
+            page_no = node.child(&page, 0)?;
+        }
+        Err(Error::Corrupt)
     }
 
     /// Copies all pages of the other database into this one, as `VACUUM` and `.backup` do. This one

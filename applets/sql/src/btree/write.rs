@@ -77,6 +77,20 @@ impl Cursor {
         self.search_rowid(rowid)
     }
 
+    /// Whether a row exists. The cursor stays where it would be, so that an insert that follows need
+    /// not search.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`], I/O.
+    pub fn has_row(&mut self, rowid: i64) -> Result<bool> {
+        if !self.is_table() {
+            return Err(Error::Misuse("an index tree has no rowids"));
+        }
+        let found = self.find_row_place(rowid, Placement::Anywhere)?;
+        self.place = if found { Place::On } else { Place::Before };
+        Ok(found)
+    }
+
     fn find_key_place(&mut self, record: &[u8], placement: Placement) -> Result<bool> {
         if placement == Placement::Append {
             if !self.is_on_last_leaf() {

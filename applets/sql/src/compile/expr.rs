@@ -524,12 +524,13 @@ impl Compiler<'_> {
                 return Ok(Expr::Case { whens, otherwise });
             }
             "coalesce" | "ifnull" | "iif" | "if" => return Err(wrong_arguments(call)),
-            "likelihood" if args == 2 => {
-                if !matches!(&bound[1], Expr::Const(Value::Real(v)) if (0.0..=1.0).contains(v)) {
-                    return Err(Error::new(
-                        "second argument to likelihood() must be a constant between 0.0 and 1.0",
-                    ));
-                }
+            "likelihood"
+                if args == 2
+                    && !matches!(&bound[1], Expr::Const(Value::Real(v)) if (0.0..=1.0).contains(v)) =>
+            {
+                return Err(Error::new(
+                    "second argument to likelihood() must be a constant between 0.0 and 1.0",
+                ));
             }
             "subtype" if args == 1 => {
                 // JSON is told from text while compiling: `json` has the argument as JSONB then.

@@ -27,7 +27,7 @@ use crate::plan::{AggregateCall, ColumnRef, Expr, ROWID, Select, Source, WindowP
 use crate::schema::Table;
 use crate::value::Affinity;
 
-pub(crate) use walk::{children, slots_of};
+pub(crate) use walk::{children, mirrored, slots_of};
 
 /// How deep views and subqueries may nest.
 const MAX_FRAMES: usize = 200;

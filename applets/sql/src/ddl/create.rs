@@ -9,7 +9,6 @@ use crate::ast::{
 };
 use crate::btree::{Meta, Placement, TreeKind};
 use crate::catalog::{MAIN, TEMP};
-use crate::dml::Writer;
 use crate::error::{Error, Result};
 use crate::exec::{Exec, Flow};
 use crate::plan::{Expr, Output};
@@ -268,74 +267,11 @@ pub(super) fn index(exec: &Exec<'_>, create: &CreateIndex, text: &[u8]) -> Resul
     exec.connection.atomically(table.db, || {
         let store = exec.connection.store(table.db)?;
         index.root = store.create_tree(&TreeKind::Index(index.key_info.clone()))?;
-        fill(exec, &table, &index)?;
+        super::index::fill(exec, &table, &index)?;
         let mut master = Master::open(exec, table.db)?;
         master.add("index", name, &table.name, index.root, Some(&sql))?;
         master.changed()
     })
-}
-
-/// Builds the entries of an index: they are sorted first, so that the tree is filled from left to
-/// right.
-fn fill(exec: &Exec<'_>, table: &Rc<Table>, index: &Index) -> Result<()> {
-    let mut alone = (**table).clone();
-    alone.indexes = vec![Rc::new(index.clone())];
-    alone.checks.clear();
-    let alone = Rc::new(alone);
-    let mut writer = Writer::open(exec, &alone)?;
-    let mut records: Vec<Box<[u8]>> = Vec::new();
-    let mut bytes = Vec::new();
-    let mut on = writer.cursor.first()?;
-    while on {
-        exec.tick()?;
-        let row = writer.read(exec)?;
-        if let Some(entry) = writer.entry(exec, 0, &row)? {
-            bytes.clear();
-            record::encode(entry.iter().map(Value::as_field), &mut bytes);
-            records.push(bytes.as_slice().into());
-        }
-        on = writer.cursor.next()?;
-    }
-    let info = index.key_info.clone();
-    let mut failed = None;
-    records.sort_by(|a, b| {
-        info.compare_records(a, b).unwrap_or_else(|error| {
-            failed = Some(error);
-            std::cmp::Ordering::Equal
-        })
-    });
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    if index.unique {
-        for pair in records.windows(2) {
-            if same_key(&pair[0], &pair[1], index)? {
-                let text = crate::dml::unique_message(table, index);
-                return Err(Error::constraint(text, crate::ast::Conflict::Abort));
-            }
-        }
-    }
-    let store = exec.connection.store(table.db)?;
-    let mut cursor = store.cursor(index.root, TreeKind::Index(info))?;
-    for record in records {
-        cursor.insert_key(&record, Placement::Append)?;
-    }
-    Ok(())
-}
-
-/// Whether two entries have one key, without a NULL in it.
-fn same_key(left: &[u8], right: &[u8], index: &Index) -> Result<bool> {
-    let (mut left, mut right) = (record::fields(left)?, record::fields(right)?);
-    for column in &index.key_info.columns[..index.key_columns] {
-        let (Some(l), Some(r)) = (left.next(), right.next()) else { return Ok(false) };
-        let (l, r) = (l?, r?);
-        let null = matches!(l, record::Field::Null);
-        let order = record::compare_fields(l, r, column.collation, index.key_info.encoding);
-        if null || order.is_ne() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
 }
 
 pub(super) fn view(exec: &Exec<'_>, create: &CreateView, text: &[u8]) -> Result<()> {
@@ -437,7 +373,7 @@ pub(super) fn reindex(exec: &Exec<'_>, name: Option<&QualifiedName>) -> Result<(
     for (table, index) in wanted {
         exec.connection.atomically(table.db, || {
             exec.connection.store(table.db)?.clear_tree(index.root)?;
-            fill(exec, &table, &index)
+            super::index::fill(exec, &table, &index)
         })?;
     }
     Ok(())

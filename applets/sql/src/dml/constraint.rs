@@ -101,7 +101,7 @@ impl Writer {
         let mut clashes = Vec::new();
         let key = self.key_of(row);
         let same = own.is_some_and(|own| same_key(&self.table, own, &key));
-        if !fresh && !same && self.seek(&key)? {
+        if !fresh && !same && self.has_key(row, &key)? {
             let own = match &self.table.primary {
                 Some(primary) => primary.conflict,
                 None => self.table.rowid_conflict,
@@ -140,6 +140,13 @@ impl Writer {
             });
         }
         Ok(clashes)
+    }
+
+    fn has_key(&mut self, row: &NewRow, key: &[Owned]) -> Result<bool> {
+        match &self.table.primary {
+            None => Ok(self.cursor.has_row(row.rowid)?),
+            Some(_) => self.seek(key),
+        }
     }
 
     fn key_message(&self) -> String {

@@ -144,7 +144,7 @@ impl Writer {
         let mut entry = Vec::with_capacity(writer.index.columns.len());
         for (column, expr) in writer.index.columns.iter().zip(&writer.exprs) {
             entry.push(match (&column.part, expr, &frame) {
-                (IndexPart::Column(at), ..) => self.stored(row, *at),
+                (IndexPart::Column(at), ..) => self.stored(row, *at).into_owned(),
                 (IndexPart::Rowid, ..) => Value::Int(row.rowid),
                 (IndexPart::Expr(_), Some(expr), Some(frame)) => {
                     exec.eval(expr, frame)?.encoded(self.table.encoding).into_owned()
@@ -156,7 +156,7 @@ impl Writer {
     }
 
     /// A column as it is stored: text encoded, whole doubles of a REAL column as integers.
-    fn stored(&self, row: &NewRow, at: usize) -> Owned {
+    fn stored<'v>(&self, row: &'v NewRow, at: usize) -> Value<'v> {
         if self.table.rowid_alias == Some(at) {
             return Value::Int(row.rowid);
         }
@@ -169,7 +169,7 @@ impl Writer {
                     _ => Value::Real(*v),
                 }
             }
-            other => other.clone().encoded(self.table.encoding),
+            other => other.borrow().encoded(self.table.encoding),
         }
     }
 
@@ -197,7 +197,7 @@ impl Writer {
 
     fn put_row(&mut self, row: &NewRow, append: bool, record: &mut Vec<u8>) -> Result<()> {
         if let Some(primary) = self.table.primary.clone() {
-            let values: Vec<Owned> = primary
+            let values: Vec<Value<'_>> = primary
                 .columns
                 .iter()
                 .map(|column| match column.part {
@@ -208,7 +208,7 @@ impl Writer {
             record::encode(values.iter().map(Value::as_field), record);
             return Ok(self.cursor.insert_key(record, Placement::Anywhere)?);
         }
-        let values: Vec<Owned> = (0..row.values.len())
+        let values: Vec<Value<'_>> = (0..row.values.len())
             .filter(|at| self.table.fields[*at].is_some())
             .map(|at| {
                 // The alias of the rowid is stored as NULL.

@@ -559,11 +559,9 @@ impl Walk<'_, '_> {
         frame: &mut Frame<'_>,
         each: &mut Each<'_>,
     ) -> Result<Flow> {
-        let Some(from) = self.rowid_bound(low, true, frame)? else { return Ok(Flow::Continue) };
-        let Some(to) = self.rowid_bound(high, false, frame)? else { return Ok(Flow::Continue) };
-        if from > to {
+        let Some((from, to)) = self.exec.rowid_range(low, high, frame)? else {
             return Ok(Flow::Continue);
-        }
+        };
         let mut on = if desc {
             self.cursor.seek_rowid(to, Seek::Le)?
         } else {
@@ -582,6 +580,20 @@ impl Walk<'_, '_> {
         }
         Ok(Flow::Continue)
     }
+}
+
+impl Exec<'_> {
+    /// The rowids between two bounds; `None`: there are none.
+    pub(super) fn rowid_range(
+        &self,
+        low: Option<&Bound>,
+        high: Option<&Bound>,
+        frame: &Frame<'_>,
+    ) -> Result<Option<(i64, i64)>> {
+        let from = self.rowid_bound(low, true, frame)?;
+        let to = self.rowid_bound(high, false, frame)?;
+        Ok(from.zip(to).filter(|(from, to)| from <= to))
+    }
 
     /// The least (or greatest) rowid within a bound; `None`: none is.
     fn rowid_bound(
@@ -592,7 +604,7 @@ impl Walk<'_, '_> {
     ) -> Result<Option<i64>> {
         let open = if low { i64::MIN } else { i64::MAX };
         let Some(bound) = bound else { return Ok(Some(open)) };
-        let value = self.exec.eval(&bound.value, frame)?.apply(crate::value::Affinity::Numeric);
+        let value = self.eval(&bound.value, frame)?.apply(crate::value::Affinity::Numeric);
         Ok(match value {
             Value::Null => None,
             Value::Int(v) if bound.inclusive => Some(v),

@@ -57,13 +57,7 @@ impl Exec<'_> {
             Expr::Reg { up, reg } => {
                 frame.up(*up)?.regs.get(*reg as usize).map_or(Value::Null, Value::borrow)
             }
-            Expr::Minus(inner) => match self.eval(inner, frame)?.to_number() {
-                None => Value::Null,
-                Some(Number::Int(v)) => {
-                    v.checked_neg().map_or(Value::Real(-(v as f64)), Value::Int)
-                }
-                Some(Number::Real(v)) => Value::Real(-v),
-            },
+            Expr::Minus(inner) => negative(&self.eval(inner, frame)?),
             Expr::Plus(inner) => self.eval(inner, frame)?,
             Expr::BitNot(inner) => match self.eval(inner, frame)? {
                 Value::Null => Value::Null,
@@ -85,17 +79,7 @@ impl Exec<'_> {
                 })
             }
             Expr::Concat(left, right) => {
-                let (l, r) = (self.eval(left, frame)?, self.eval(right, frame)?);
-                match (l.to_bytes(), r.to_bytes()) {
-                    (Some(l), Some(r)) => {
-                        crate::value::check_length(l.len() + r.len())?;
-                        let mut text = Vec::with_capacity(l.len() + r.len());
-                        text.extend_from_slice(&l);
-                        text.extend_from_slice(&r);
-                        Value::Text(Cow::Owned(text))
-                    }
-                    _ => Value::Null,
-                }
+                concat(&self.eval(left, frame)?, &self.eval(right, frame)?)?
             }
             Expr::Cast(inner, affinity) => self.eval(inner, frame)?.cast(*affinity),
             Expr::Convert(inner, affinity) => self.eval(inner, frame)?.for_comparison(*affinity),
@@ -355,6 +339,25 @@ impl Exec<'_> {
         let _ = CONSTRAINT;
         Ok(Error::constraint(text, conflict))
     }
+}
+
+/// `-value`
+pub(super) fn negative(value: &Value<'_>) -> Owned {
+    match value.to_number() {
+        None => Value::Null,
+        Some(Number::Int(v)) => v.checked_neg().map_or(Value::Real(-(v as f64)), Value::Int),
+        Some(Number::Real(v)) => Value::Real(-v),
+    }
+}
+
+/// `left || right`
+pub(super) fn concat(left: &Value<'_>, right: &Value<'_>) -> Result<Owned> {
+    let (Some(l), Some(r)) = (left.to_bytes(), right.to_bytes()) else { return Ok(Value::Null) };
+    crate::value::check_length(l.len() + r.len())?;
+    let mut text = Vec::with_capacity(l.len() + r.len());
+    text.extend_from_slice(&l);
+    text.extend_from_slice(&r);
+    Ok(Value::Text(Cow::Owned(text)))
 }
 
 /// Compares two values as an operator does; `None` where NULL decides nothing.

@@ -14,23 +14,23 @@ use crate::plan::{AggregateCall, Aggregation, Query, SourceKind};
 use crate::value::{Owned, Value};
 
 /// What has been gathered for one group.
-struct Group {
-    keys: Box<[Owned]>,
+pub(super) struct Group {
+    pub keys: Box<[Owned]>,
     /// The row that bare columns are taken from.
-    row: Box<[Owned]>,
-    states: Box<[State]>,
+    pub row: Box<[Owned]>,
+    pub states: Box<[State]>,
 }
 
 /// One call in one group.
-struct State {
-    accumulator: Accumulator,
+pub(super) struct State {
+    pub accumulator: Accumulator,
     distinct: Option<HashSet<Box<[u8]>, BuildKeyHasher>>,
     /// Rows that wait to be ordered: `group_concat(x ORDER BY y)`.
     waiting: Vec<(Vec<Owned>, Vec<Owned>)>,
 }
 
 impl State {
-    fn new(call: &AggregateCall) -> State {
+    pub fn new(call: &AggregateCall) -> State {
         State {
             accumulator: Accumulator::new(call.function.kind, call.collation),
             distinct: call.distinct.then(HashSet::default),
@@ -54,6 +54,9 @@ impl Exec<'_> {
                 frame.regs[call.reg as usize] = count.clone();
             }
             return self.finish_group(plan, frame, emit);
+        }
+        if let Some(groups) = self.batch_groups(query, plan, frame)? {
+            return self.emit_groups(query, plan, groups, frame, emit);
         }
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<Box<[u8]>, u32, BuildKeyHasher> = HashMap::default();
@@ -109,6 +112,18 @@ impl Exec<'_> {
             }
             Ok(Flow::Continue)
         })?;
+        self.emit_groups(query, plan, groups, frame, emit)
+    }
+
+    /// Sorts the groups and gives them out.
+    fn emit_groups(
+        &self,
+        query: &Query,
+        plan: &Aggregation,
+        mut groups: Vec<Group>,
+        frame: &mut Frame<'_>,
+        emit: &mut dyn FnMut(&mut Frame<'_>) -> Result<Flow>,
+    ) -> Result<Flow> {
         sort_groups(plan, &mut groups);
         for group in groups {
             for (call, state) in plan.calls.iter().zip(group.states) {

@@ -5,10 +5,12 @@
 //! column, only as far as somebody asks; so nothing holds a page while deeper loops run.
 
 mod access;
+mod batch;
 mod eval;
 mod frame;
 mod group;
 mod hash;
+mod keys;
 mod query;
 mod select;
 mod sorter;
@@ -26,6 +28,7 @@ use crate::value::{Owned, Value};
 pub(crate) use access::{as_rowid, row_key, rowid_of_entry};
 pub(crate) use eval::RAISE_IGNORE;
 pub use frame::{Fetch, Frame, Slot, layout_of_table};
+pub(crate) use hash::KeyHasher;
 pub use select::Row;
 
 /// Whether a producer of rows goes on.

@@ -1,13 +1,12 @@
 //! One arm of a select: loops, then groups, windows, DISTINCT, ORDER BY, LIMIT.
 
-use std::collections::HashSet;
-
-use super::hash::BuildKeyHasher;
+use super::batch::RowSink;
+use super::keys::KeySet;
 use super::sorter::Sorter;
 use super::{Exec, Flow, Frame, Sink};
 use crate::error::Result;
 use crate::plan::{Query, SortBy};
-use crate::value::Value;
+use crate::value::{Owned, Value};
 
 /// How many rows are skipped and how many are wanted.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +41,7 @@ impl Limits {
 /// The last stage of a query: takes rows of the join (or groups), gives rows of the result.
 struct Stage<'q, 's> {
     query: &'q Query,
-    seen: Option<HashSet<Box<[u8]>, BuildKeyHasher>>,
+    seen: Option<KeySet>,
     key: Vec<u8>,
     sorter: Option<Sorter<'q>>,
     limits: Limits,
@@ -58,36 +57,52 @@ pub(super) fn recycle<'a>(mut row: Vec<Value<'_>>) -> Vec<Value<'a>> {
     row.into_iter().map(|_| Value::Null).collect()
 }
 
+impl RowSink for Stage<'_, '_> {
+    fn refuses(&self, first: &Value<'_>) -> bool {
+        self.sorter.as_ref().is_some_and(|sorter| sorter.refuses(first))
+    }
+
+    fn take(&mut self, row: &[Value<'_>], extra: &[Owned]) -> Result<Flow> {
+        Stage::take(self, row, || Ok(extra.to_vec()))
+    }
+}
+
 impl Stage<'_, '_> {
     fn row(&mut self, exec: &Exec<'_>, frame: &Frame<'_>) -> Result<Flow> {
         let mut row = recycle(std::mem::take(&mut self.row));
         for output in &self.query.outputs {
             row.push(exec.eval(output, frame)?);
         }
-        let flow = self.take(exec, frame, &row);
-        self.row = recycle(row);
-        flow
-    }
-
-    fn take(&mut self, exec: &Exec<'_>, frame: &Frame<'_>, row: &[Value<'_>]) -> Result<Flow> {
-        if let (Some(seen), Some(collations)) = (&mut self.seen, &self.query.distinct) {
-            self.key.clear();
-            for (value, collation) in row.iter().zip(collations) {
-                value.push_key(*collation, &mut self.key);
-            }
-            if seen.contains(&*self.key) {
-                return Ok(Flow::Continue);
-            }
-            seen.insert(self.key.as_slice().into());
-        }
-        if let Some(sorter) = &mut self.sorter {
+        let flow = self.take(&row, || {
             let mut extra = Vec::new();
             for key in &self.query.order {
                 if let SortBy::Expr(expr) = &key.by {
                     extra.push(exec.eval(expr, frame)?.into_owned());
                 }
             }
-            sorter.push(row, extra);
+            Ok(extra)
+        });
+        self.row = recycle(row);
+        flow
+    }
+
+    /// Takes a row; `extra` gives the sort keys that stand beside it.
+    fn take(
+        &mut self,
+        row: &[Value<'_>],
+        extra: impl FnOnce() -> Result<Vec<Owned>>,
+    ) -> Result<Flow> {
+        if let (Some(seen), Some(collations)) = (&mut self.seen, &self.query.distinct) {
+            self.key.clear();
+            for (value, collation) in row.iter().zip(collations) {
+                value.push_key(*collation, &mut self.key);
+            }
+            if !seen.insert(&self.key).1 {
+                return Ok(Flow::Continue);
+            }
+        }
+        if let Some(sorter) = &mut self.sorter {
+            sorter.push(row, &extra()?)?;
             return Ok(Flow::Continue);
         }
         let (hand_out, flow) = self.limits.next();
@@ -132,9 +147,9 @@ impl Exec<'_> {
         };
         let mut stage = Stage {
             query,
-            seen: query.distinct.as_ref().map(|_| HashSet::default()),
+            seen: query.distinct.as_ref().map(|_| KeySet::default()),
             key: Vec::new(),
-            sorter: sorts.then(|| Sorter::new(&query.order, wanted)),
+            sorter: if sorts { Some(Sorter::new(self, &query.order, wanted)?) } else { None },
             limits,
             sink: &mut counted,
             row: Vec::with_capacity(query.outputs.len()),
@@ -144,7 +159,11 @@ impl Exec<'_> {
         } else if let Some(plan) = &query.aggregate {
             self.run_groups(query, plan, &mut frame, &mut |frame| stage.row(self, frame))?;
         } else {
-            self.run_join(query, &mut frame, &mut |frame| stage.row(self, frame))?;
+            // Few rows are found sooner one by one.
+            let few = !sorts && wanted.is_some_and(|wanted| wanted < 1000);
+            if few || self.batch_rows(query, &frame, &mut stage)?.is_none() {
+                self.run_join(query, &mut frame, &mut |frame| stage.row(self, frame))?;
+            }
         }
         stage.finish()?;
         Ok(stopped)

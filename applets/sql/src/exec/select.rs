@@ -101,9 +101,9 @@ impl Exec<'_> {
                 if !merged {
                     return self.compound(first, rest, arms, parent, &mut limited);
                 }
-                let mut sorter = Sorter::new(order, wanted);
+                let mut sorter = Sorter::new(self, order, wanted)?;
                 self.compound(first, rest, arms, parent, &mut |row| {
-                    sorter.push(row, vec![]);
+                    sorter.push(row, &[])?;
                     Ok(Flow::Continue)
                 })?;
                 sorter.finish(&mut limited)

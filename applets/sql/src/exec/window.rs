@@ -44,7 +44,17 @@ impl Exec<'_> {
         };
         match &query.aggregate {
             Some(plan) => self.run_groups(query, plan, frame, &mut gather)?,
-            None => self.run_join(query, frame, &mut gather)?,
+            None => {
+                let regs = frame.regs.clone();
+                let mut batched = Vec::new();
+                let each = &mut |columns| batched.push(Gathered { columns, regs: regs.clone() });
+                if self.batch_captures(query, frame, each)? {
+                    rows = batched;
+                    Flow::Continue
+                } else {
+                    self.run_join(query, frame, &mut gather)?
+                }
+            }
         };
         // The window that was named first is sorted by last, so its order is the one seen.
         for plan in query.windows.iter().rev() {

@@ -64,22 +64,35 @@ impl Sum {
             }
             Value::Null => return,
         };
-        self.count += 1;
         match number {
-            Number::Int(v) if !self.approximate => match self.int.checked_add(v) {
-                Some(sum) => self.int = sum,
-                None => {
-                    self.overflow = true;
-                    self.turn_real();
-                    self.add_real(v as f64);
-                }
-            },
-            Number::Int(v) => self.add_real(v as f64),
-            Number::Real(v) => {
+            Number::Int(v) => self.add_int(v),
+            Number::Real(v) => self.add_double(v),
+        }
+    }
+
+    /// Takes an integer.
+    #[inline]
+    pub fn add_int(&mut self, value: i64) {
+        self.count += 1;
+        if self.approximate {
+            return self.add_real(value as f64);
+        }
+        match self.int.checked_add(value) {
+            Some(sum) => self.int = sum,
+            None => {
+                self.overflow = true;
                 self.turn_real();
-                self.add_real(v);
+                self.add_real(value as f64);
             }
         }
+    }
+
+    /// Takes a double.
+    #[inline]
+    pub fn add_double(&mut self, value: f64) {
+        self.count += 1;
+        self.turn_real();
+        self.add_real(value);
     }
 
     fn turn_real(&mut self) {

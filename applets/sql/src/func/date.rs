@@ -81,7 +81,7 @@ impl Moment {
         self.excess = (civil.day - days_of_month(civil.year, civil.month)).max(0);
     }
 
-    fn to_local(&mut self) {
+    fn make_local(&mut self) {
         if self.clock != Some(Clock::Local) {
             self.ms += local_offset_ms(self.ms);
             self.clock = Some(Clock::Local);
@@ -89,7 +89,7 @@ impl Moment {
     }
 
     /// The moment whose local time this is: guessed, then corrected.
-    fn to_utc(&mut self) {
+    fn make_utc(&mut self) {
         if self.clock == Some(Clock::Utc) {
             return;
         }
@@ -360,12 +360,12 @@ fn apply(moment: &mut Moment, modifier: &str, place: usize) -> Option<()> {
             return Some(());
         }
         "localtime" => {
-            moment.to_local();
+            moment.make_local();
             moment.spelled = None;
             return Some(());
         }
         "utc" => {
-            moment.to_utc();
+            moment.make_utc();
             moment.spelled = None;
             return Some(());
         }

@@ -46,7 +46,7 @@ fn strict(blob: &[u8], node: &Node, depth: usize) -> bool {
                 }
                 at = child.end;
             }
-            let whole = node.kind == Kind::Array || node.children(blob).count() % 2 == 0;
+            let whole = node.kind == Kind::Array || node.children(blob).count().is_multiple_of(2);
             at == node.end && whole
         }
     }

@@ -26,6 +26,7 @@ mod page;
 mod page_set;
 mod recovery;
 mod savepoint;
+mod scan;
 mod transaction;
 mod wal;
 
@@ -196,6 +197,16 @@ impl Pager {
             last_read: 0,
             read_ahead: 1,
         }
+    }
+
+    /// The file system.
+    pub fn vfs(&self) -> Arc<dyn Vfs> {
+        Arc::clone(&self.vfs)
+    }
+
+    /// Bytes that a sort may hold in memory before it writes runs: a quarter of the cache.
+    pub fn sort_bytes(&self) -> usize {
+        (self.settings.cache_bytes / 4).clamp(1 << 20, 64 << 20)
     }
 
     // ---- what holds ---------------------------------------------------------------------------

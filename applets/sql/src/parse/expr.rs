@@ -635,7 +635,7 @@ fn simple_call(name: &str, args: Vec<Expr>, offset: usize) -> Call {
 }
 
 /// The value of an integer token; too large for 64 bits makes it REAL, or an error in hex.
-fn int_literal(text: &[u8], negative: bool) -> Result<Literal> {
+pub(crate) fn int_literal(text: &[u8], negative: bool) -> Result<Literal> {
     let shown = || String::from_utf8_lossy(text).into_owned();
     if let Some(hex) = text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")) {
         let digits = str::from_utf8(hex).unwrap_or("").trim_start_matches('0');
@@ -659,7 +659,7 @@ fn int_literal(text: &[u8], negative: bool) -> Result<Literal> {
 }
 
 /// Pairs of hex digits to bytes; the tokenizer has checked them.
-fn unhex(hex: &[u8]) -> Rc<[u8]> {
+pub(crate) fn unhex(hex: &[u8]) -> Rc<[u8]> {
     let digit = |b: u8| (b as char).to_digit(16).unwrap_or(0) as u8;
     hex.chunks(2).map(|pair| digit(pair[0]) << 4 | pair.get(1).map_or(0, |b| digit(*b))).collect()
 }

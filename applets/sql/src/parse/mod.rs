@@ -7,6 +7,8 @@ mod dml;
 mod expr;
 mod select;
 
+pub(crate) use expr::{int_literal, unhex};
+
 use crate::ast::{Alter, Begin, DropKind, Name, PragmaValue, QualifiedName, Stmt};
 use crate::error::{Error, Result};
 use crate::lex::{self, Kw, Tok, Token};

@@ -338,13 +338,8 @@ fn show(shell: &mut Shell, statement: &Statement) -> std::result::Result<Result<
         return Ok(outcome);
     }
     let Shell { session, output, .. } = shell;
-    let mut printer = Printer {
-        layout: &layout,
-        output,
-        writer: None,
-        out: Vec::with_capacity(BATCH_BYTES),
-        failure: None,
-    };
+    let mut printer =
+        Printer { layout: &layout, output, writer: None, out: Vec::new(), failure: None };
     let outcome = session.connection.execute(statement, &values, &mut printer);
     let Printer { writer, mut out, failure, .. } = printer;
     if let Some(failure) = failure {

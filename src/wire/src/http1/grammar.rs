@@ -27,7 +27,7 @@ pub fn is_token(bytes: &[u8]) -> bool {
 /// Whether every byte may stand in a field value: visible, space, tab, or beyond ASCII.
 ///
 /// Folded instead of stopped at the first bad byte, so that the compiler makes vectors of it.
-pub(super) fn is_field_value(bytes: &[u8]) -> bool {
+pub fn is_field_value(bytes: &[u8]) -> bool {
     let bad = bytes.iter().fold(0u8, |bad, byte| {
         bad | u8::from(*byte < 0x20 && *byte != b'\t') | u8::from(*byte == 0x7f)
     });
@@ -36,7 +36,7 @@ pub(super) fn is_field_value(bytes: &[u8]) -> bool {
 
 /// Whether every byte may stand in a request target: RFC 3986 has no byte beyond `!`..`~`, and no
 /// fragment is ever sent.
-pub(super) fn is_target(bytes: &[u8]) -> bool {
+pub fn is_target(bytes: &[u8]) -> bool {
     let bad = bytes.iter().fold(0u8, |bad, byte| {
         bad | u8::from(!(0x21..=0x7e).contains(byte)) | u8::from(*byte == b'#')
     });

@@ -240,6 +240,17 @@ impl ListPack {
         self.splice(self.bytes.len() - 1, 0, &element, 1);
     }
 
+    /// Appends a run of elements at once.
+    pub fn push_run(&mut self, run: &Run) {
+        self.splice(self.bytes.len() - 1, 0, &run.bytes, run.count);
+    }
+
+    /// Replaces the element at `at` by a number.
+    pub fn replace_int(&mut self, at: usize, value: i64) {
+        let run = Run::default().int(value);
+        self.splice(at, self.span(at), &run.bytes, 0);
+    }
+
     /// Puts an element in front.
     pub fn push_front(&mut self, text: &[u8]) {
         self.splice(HEADER, 0, &encode(text), 1);
@@ -363,6 +374,42 @@ impl ListPack {
     #[inline]
     fn slice(&self, at: usize, len: usize) -> Item<'_> {
         Item::Bytes(self.bytes.get(at..at + len).unwrap_or_default())
+    }
+}
+
+/// Elements that are appended together.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    bytes: Vec<u8>,
+    count: i64,
+}
+
+impl Run {
+    /// Adds a number.
+    #[must_use]
+    pub fn int(mut self, value: i64) -> Run {
+        let start = self.bytes.len();
+        push_int(&mut self.bytes, value);
+        self.close(start);
+        self
+    }
+
+    /// Adds a text.
+    #[must_use]
+    pub fn text(mut self, text: &[u8]) -> Run {
+        let start = self.bytes.len();
+        match if text.len() <= 20 { parse_i64(text) } else { None } {
+            Some(value) => push_int(&mut self.bytes, value),
+            None => push_text(&mut self.bytes, text),
+        }
+        self.close(start);
+        self
+    }
+
+    fn close(&mut self, start: usize) {
+        let size = self.bytes.len() - start;
+        push_backlen(&mut self.bytes, size);
+        self.count += 1;
     }
 }
 

@@ -14,10 +14,12 @@
 //! Redis 7.0 and everything later loads.
 
 pub mod crc64;
+pub mod expiring;
 pub mod intset;
 pub mod listpack;
 pub mod lzf;
 pub mod read;
+pub mod stream;
 pub mod write;
 pub mod ziplist;
 
@@ -63,4 +65,8 @@ pub mod kind {
     pub const STREAM2: u8 = 19;
     pub const SET_LISTPACK: u8 = 20;
     pub const STREAM3: u8 = 21;
+    pub const HASH_TTL: u8 = 22;
+    pub const HASH_LISTPACK_TTL: u8 = 23;
+    pub const HASH_METADATA: u8 = 24;
+    pub const HASH_LISTPACK_EX: u8 = 25;
 }

@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 
 use super::crc64::crc64;
+use super::expiring::{self, Field};
 use super::intset::IntSet;
 use super::listpack::ListPack;
+use super::stream::{self, Stream};
 use super::ziplist::{from_ziplist, from_zipmap};
 use super::{kind, lzf, opcode};
 use crate::decimal::push_i64;
@@ -75,6 +77,10 @@ pub enum Value<'a> {
     ZsetPack(ListPack),
     /// Members of a small set.
     SetPack(ListPack),
+    /// A hash whose fields may expire.
+    HashExpiring(Vec<Field<'a>>),
+    /// A stream.
+    Stream(Box<Stream>),
 }
 
 /// A node of a quicklist.
@@ -90,6 +96,22 @@ pub enum Node<'a> {
 const VERSION_MAX: u16 = 12;
 /// The version Valkey 9 writes.
 const VERSION_VALKEY: u16 = 80;
+
+/// The libraries of a `FUNCTION DUMP` payload.
+///
+/// # Errors
+/// Version or checksum are wrong, or there is something else in it.
+pub fn functions(bytes: &[u8]) -> Result<Vec<Bytes<'_>>, Broken> {
+    let mut reader = Reader::sealed(bytes)?;
+    let mut codes = Vec::new();
+    while !reader.rest.is_empty() {
+        if reader.byte()? != opcode::FUNCTION2 {
+            return Err(reader.broken("not a function"));
+        }
+        codes.push(reader.string()?);
+    }
+    Ok(codes)
+}
 
 /// Reads pieces from bytes.
 #[derive(Debug)]
@@ -122,6 +144,15 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// Version or checksum are wrong, or the value is.
     pub fn payload(bytes: &'a [u8]) -> Result<Value<'a>, Broken> {
+        let mut reader = Reader::sealed(bytes)?;
+        let kind = reader.byte()?;
+        let value = reader.value(kind)?;
+        // Bytes behind the value are not looked at, as the incumbents do.
+        Ok(value)
+    }
+
+    /// The body of a payload whose footer is right.
+    fn sealed(bytes: &'a [u8]) -> Result<Reader<'a>, Broken> {
         let broken = |reason| Broken { offset: 0, reason };
         let (body, footer) = bytes.split_last_chunk::<10>().ok_or(broken("too short"))?;
         let [low, high, sum @ ..] = *footer;
@@ -133,11 +164,12 @@ impl<'a> Reader<'a> {
         if sum != 0 && crc64(0, &bytes[..bytes.len() - 8]) != sum {
             return Err(broken("checksum"));
         }
-        let mut reader = Reader { all: body, rest: body, version };
-        let kind = reader.byte()?;
-        let value = reader.value(kind)?;
-        // Bytes behind the value are not looked at, as the incumbents do.
-        Ok(value)
+        Ok(Reader { all: body, rest: body, version })
+    }
+
+    /// Whether Valkey's meaning of a type counts.
+    pub(super) fn is_valkey(&self) -> bool {
+        self.version == VERSION_VALKEY
     }
 
     /// Offset of what is read next.
@@ -237,6 +269,13 @@ impl<'a> Reader<'a> {
                 Value::QuickList(self.many(1, |r| Ok(Node::Packed(r.converted(from_ziplist, 1)?)))?)
             }
             kind::LIST_QUICKLIST2 => Value::QuickList(self.many(2, Self::node)?),
+            kind::STREAM | kind::STREAM2 | kind::STREAM3 => {
+                Value::Stream(Box::new(stream::read(self, kind)?))
+            }
+            kind::HASH_TTL
+            | kind::HASH_LISTPACK_TTL
+            | kind::HASH_METADATA
+            | kind::HASH_LISTPACK_EX => Value::HashExpiring(expiring::read(self, kind)?),
             _ => return Err(self.broken("Unknown RDB encoding type")),
         })
     }
@@ -249,7 +288,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn listpack(&mut self, group: usize) -> Result<ListPack, Broken> {
+    pub(super) fn listpack(&mut self, group: usize) -> Result<ListPack, Broken> {
         let bytes = self.string()?.into_owned();
         let pack = ListPack::from_bytes(bytes).filter(|pack| in_groups(pack, group));
         pack.ok_or_else(|| self.broken("Listpack integrity check failed"))
@@ -270,7 +309,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A counted sequence of elements that have `least` bytes each.
-    fn many<T>(
+    pub(super) fn many<T>(
         &mut self,
         least: usize,
         mut element: impl FnMut(&mut Self) -> Result<T, Broken>,
@@ -283,6 +322,15 @@ impl<'a> Reader<'a> {
             return Err(self.broken("more elements than bytes"));
         }
         (0..count).map(|_| element(self)).collect()
+    }
+
+    /// A count of elements that have `least` bytes each, checked against the bytes that are there.
+    pub(super) fn count(&mut self, least: usize) -> Result<usize, Broken> {
+        let count = self.length()?;
+        if count > (self.rest.len() / least) as u64 {
+            return Err(self.broken("more elements than bytes"));
+        }
+        Ok(count as usize)
     }
 
     fn score(&mut self) -> Result<f64, Broken> {
@@ -362,7 +410,7 @@ impl<'a> Reader<'a> {
         Ok(byte)
     }
 
-    fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
+    pub(super) fn chunk<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
         let (chunk, rest) = self.rest.split_first_chunk().ok_or_else(|| self.cut())?;
         self.rest = rest;
         Ok(*chunk)
@@ -378,7 +426,7 @@ impl<'a> Reader<'a> {
         self.broken("Unexpected EOF reading RDB file")
     }
 
-    fn broken(&self, reason: &'static str) -> Broken {
+    pub(super) fn broken(&self, reason: &'static str) -> Broken {
         Broken { offset: self.offset(), reason }
     }
 }

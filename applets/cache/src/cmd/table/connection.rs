@@ -1,7 +1,7 @@
 //! Commands of the group connection.
 
 use super::{Command, category, container, flag};
-use crate::cmd::{client, connection};
+use crate::cmd::{client, connection, tracking};
 
 /// The rows.
 pub static COMMANDS: &[Command] = &[
@@ -51,7 +51,7 @@ pub static COMMANDS: &[Command] = &[
                 tips: &[],
                 specs: &[],
                 subs: &[],
-                run: client::caching,
+                run: tracking::caching,
             },
             Command {
                 name: "getname",
@@ -81,7 +81,7 @@ pub static COMMANDS: &[Command] = &[
                 tips: &[],
                 specs: &[],
                 subs: &[],
-                run: client::getredir,
+                run: tracking::getredir,
             },
             Command {
                 name: "help",
@@ -183,6 +183,24 @@ pub static COMMANDS: &[Command] = &[
                 run: client::no_evict,
             },
             Command {
+                name: "no-touch",
+                summary: "Tells whether the client's commands renew the clocks of keys",
+                since: "7.2.0",
+                group: "connection",
+                complexity: "O(1)",
+                arity: 3,
+                flags: flag::NOSCRIPT | flag::LOADING | flag::STALE,
+                categories: category::ADMIN
+                    | category::SLOW
+                    | category::DANGEROUS
+                    | category::CONNECTION,
+                keys: (0, 0, 0),
+                tips: &[],
+                specs: &[],
+                subs: &[],
+                run: client::no_touch,
+            },
+            Command {
                 name: "pause",
                 summary: "Pause of CLIENT",
                 since: "2.9.50",
@@ -243,7 +261,7 @@ pub static COMMANDS: &[Command] = &[
                 tips: &[],
                 specs: &[],
                 subs: &[],
-                run: client::tracking,
+                run: tracking::tracking,
             },
             Command {
                 name: "trackinginfo",
@@ -258,7 +276,7 @@ pub static COMMANDS: &[Command] = &[
                 tips: &[],
                 specs: &[],
                 subs: &[],
-                run: client::trackinginfo,
+                run: tracking::trackinginfo,
             },
             Command {
                 name: "unblock",

@@ -1,7 +1,7 @@
 //! Commands of the group generic.
 
 use super::{Begin, Command, Find, KeySpec, category, container, flag, key};
-use crate::cmd::{dump, expire, generic, object, scan, sort};
+use crate::cmd::{dump, expire, generic, migrate, object, replication, scan, sort};
 
 /// The rows.
 pub static COMMANDS: &[Command] = &[
@@ -167,6 +167,34 @@ pub static COMMANDS: &[Command] = &[
         specs: &[],
         subs: &[],
         run: generic::keys,
+    },
+    Command {
+        name: "migrate",
+        summary: "Moves keys to another server",
+        since: "2.6.0",
+        group: "generic",
+        complexity: "O(N)",
+        arity: -6,
+        flags: flag::WRITE | flag::MOVABLEKEYS,
+        categories: category::KEYSPACE | category::WRITE | category::SLOW | category::DANGEROUS,
+        keys: (3, 3, 1),
+        tips: &["nondeterministic_output"],
+        specs: &[
+            KeySpec {
+                notes: None,
+                flags: key::RW | key::ACCESS | key::DELETE,
+                begin: Begin::Index(3),
+                find: Find::Range(0, 1, 0),
+            },
+            KeySpec {
+                notes: None,
+                flags: key::RW | key::ACCESS | key::DELETE | key::INCOMPLETE,
+                begin: Begin::Keyword("KEYS", -2),
+                find: Find::Range(-1, 1, 0),
+            },
+        ],
+        subs: &[],
+        run: migrate::migrate,
     },
     Command {
         name: "move",
@@ -676,6 +704,6 @@ pub static COMMANDS: &[Command] = &[
         tips: &["request_policy:all_shards", "response_policy:agg_min"],
         specs: &[],
         subs: &[],
-        run: generic::wait,
+        run: replication::wait,
     },
 ];

@@ -3,16 +3,24 @@
 //!
 //! One file a group; a row is found by `grep 'name: "get"'`.
 
+mod acl;
 mod bitmap;
 mod bits;
+mod cluster;
 mod connection;
 mod generic;
+mod geo;
 mod hash;
+mod hyperloglog;
 mod list;
+mod module;
 mod pubsub;
+mod replication;
+mod scripting;
 mod server;
 mod set;
 mod sorted_set;
+mod stream;
 mod string;
 mod transactions;
 
@@ -28,6 +36,8 @@ pub use bits::{category, flag, key};
 pub enum Begin {
     /// At this argument.
     Index(i32),
+    /// Behind this word, which is looked for from this argument on.
+    Keyword(&'static str, i32),
     /// Nobody can tell.
     Unknown,
 }
@@ -133,17 +143,25 @@ const EMPTY: u16 = u16::MAX;
 
 static INDEX: OnceLock<Index> = OnceLock::new();
 
-fn groups() -> [&'static [Command]; 11] {
+fn groups() -> [&'static [Command]; 19] {
     [
+        acl::COMMANDS,
         bitmap::COMMANDS,
+        cluster::COMMANDS,
         connection::COMMANDS,
         generic::COMMANDS,
+        geo::COMMANDS,
         hash::COMMANDS,
+        hyperloglog::COMMANDS,
         list::COMMANDS,
+        module::COMMANDS,
         pubsub::COMMANDS,
+        replication::COMMANDS,
+        scripting::COMMANDS,
         server::COMMANDS,
         set::COMMANDS,
         sorted_set::COMMANDS,
+        stream::COMMANDS,
         string::COMMANDS,
         transactions::COMMANDS,
     ]
@@ -238,6 +256,15 @@ pub fn lookup(name: &[u8], sub: Option<&[u8]>) -> Found {
         }
         _ => Found::Row(number),
     }
+}
+
+/// The number of a command's row.
+pub fn number_of(command: &Command) -> Option<usize> {
+    let mut found = find(command.name.as_bytes());
+    if found.is_none_or(|number| !std::ptr::eq(index().rows[number].command, command)) {
+        found = index().rows.iter().position(|row| std::ptr::eq(row.command, command));
+    }
+    found
 }
 
 /// The row of a command by its full name, `get` or `config|get`.

@@ -2,7 +2,8 @@
 
 use super::{Begin, Command, Find, KeySpec, category, container, flag, key};
 use crate::cmd::{
-    command, config, debug, generic, info, latency, object, persistence, server, slowlog,
+    command, config, debug, generic, info, latency, object, persistence, replication, server,
+    slowlog,
 };
 
 /// The rows.
@@ -631,7 +632,7 @@ pub static COMMANDS: &[Command] = &[
         tips: &[],
         specs: &[],
         subs: &[],
-        run: server::role,
+        run: replication::role,
     },
     Command {
         name: "save",

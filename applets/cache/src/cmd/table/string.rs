@@ -1,7 +1,7 @@
 //! Commands of the group string.
 
 use super::{Begin, Command, Find, KeySpec, category, flag, key};
-use crate::cmd::{lcs, string};
+use crate::cmd::{conditional, lcs, string};
 
 /// The rows.
 pub static COMMANDS: &[Command] = &[
@@ -64,6 +64,46 @@ pub static COMMANDS: &[Command] = &[
         }],
         subs: &[],
         run: string::decrby,
+    },
+    Command {
+        name: "delex",
+        summary: "Removes a key if its value is, or is not, as given",
+        since: "8.4.0",
+        group: "string",
+        complexity: "O(1)",
+        arity: -2,
+        flags: flag::WRITE | flag::FAST,
+        categories: category::WRITE | category::STRING | category::FAST,
+        keys: (1, 1, 1),
+        tips: &[],
+        specs: &[KeySpec {
+            notes: None,
+            flags: key::RM | key::DELETE,
+            begin: Begin::Index(1),
+            find: Find::Range(0, 1, 0),
+        }],
+        subs: &[],
+        run: conditional::delex,
+    },
+    Command {
+        name: "delifeq",
+        summary: "Removes a key if its value is as given",
+        since: "8.1.0",
+        group: "string",
+        complexity: "O(1)",
+        arity: 3,
+        flags: flag::WRITE | flag::FAST,
+        categories: category::WRITE | category::STRING | category::FAST,
+        keys: (1, 1, 1),
+        tips: &[],
+        specs: &[KeySpec {
+            notes: None,
+            flags: key::RM | key::DELETE,
+            begin: Begin::Index(1),
+            find: Find::Range(0, 1, 0),
+        }],
+        subs: &[],
+        run: conditional::delifeq,
     },
     Command {
         name: "get",
@@ -284,6 +324,26 @@ pub static COMMANDS: &[Command] = &[
         }],
         subs: &[],
         run: string::mset,
+    },
+    Command {
+        name: "msetex",
+        summary: "Sets strings with an expiry, all or none",
+        since: "8.4.0",
+        group: "string",
+        complexity: "O(N)",
+        arity: -4,
+        flags: flag::WRITE | flag::DENYOOM | flag::MOVABLEKEYS,
+        categories: category::WRITE | category::STRING | category::SLOW,
+        keys: (0, 0, 0),
+        tips: &[],
+        specs: &[KeySpec {
+            notes: None,
+            flags: key::OW | key::UPDATE,
+            begin: Begin::Index(1),
+            find: Find::Count(0, 1, 2),
+        }],
+        subs: &[],
+        run: conditional::msetex,
     },
     Command {
         name: "msetnx",

@@ -86,7 +86,11 @@ impl Generator<'_> {
         let in_packet = self.vlan_in_packet(tag)?;
         let payload = self.make_variable(|layout| &mut layout.payload)?;
         let type_field = self.make_variable(|layout| &mut layout.type_field)?;
-        self.layout.vlan_variable = true;
+        for register in [payload, type_field] {
+            if !self.moved_by_tag.contains(&register) {
+                self.moved_by_tag.push(register);
+            }
+        }
         // All tests of this tag have been made with the constant offsets; move the rest on.
         let moved = [payload, type_field]
             .into_iter()

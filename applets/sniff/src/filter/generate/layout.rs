@@ -142,8 +142,6 @@ pub struct Layout {
     pub network_no_snap: u32,
     /// Inside Geneve or VXLAN, where the link-layer header may be missing.
     pub encapsulated: bool,
-    /// VLAN offsets depend on where the kernel keeps the tag.
-    pub vlan_variable: bool,
     /// MPLS labels gone past.
     pub mpls_depth: u32,
     /// VLAN tags gone past.
@@ -182,7 +180,6 @@ impl Layout {
             network,
             network_no_snap,
             encapsulated: false,
-            vlan_variable: false,
             mpls_depth: 0,
             vlan_depth: 0,
             ss7: ss7(number),

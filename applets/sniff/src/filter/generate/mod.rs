@@ -27,7 +27,7 @@ mod wlan;
 
 use super::program::{MEMWORDS, op};
 use super::syntax::{ByteOp, Step};
-use super::{CompileOptions, FilterError};
+use super::{CompileOptions, FilterError, scope};
 use arithmetic::Value;
 use box_wire::link::LinkType;
 use graph::{Cond, Graph, Stmt};
@@ -64,9 +64,14 @@ pub fn generate(
         next_register: 0,
         labels: 0,
         has_local_jumps: false,
+        moved_by_tag: Vec::new(),
     };
-    for step in steps {
-        generator.step(step)?;
+    if options.scoped {
+        generator.scoped(steps)?;
+    } else {
+        for step in steps {
+            generator.step(step)?;
+        }
     }
     generator.finish(!steps.is_empty())
 }
@@ -81,9 +86,35 @@ struct Generator<'a> {
     next_register: usize,
     labels: u32,
     has_local_jumps: bool,
+    /// Registers that a tag which the kernel may keep aside moves, to be cleared at the start.
+    moved_by_tag: Vec<u32>,
 }
 
 impl Generator<'_> {
+    /// Generates with encapsulations scoped to their operand.
+    fn scoped(&mut self, steps: &[Step]) -> Generated<()> {
+        // Variable headers get their registers now, so that every scope knows them.
+        if self.layout.header.variable {
+            self.layout.header.register = Some(self.allocate()?);
+        }
+        if self.layout.payload.variable {
+            self.layout.payload.register = Some(self.allocate()?);
+        }
+        let scopes = scope::scopes(steps);
+        let mut before = Vec::with_capacity(steps.len());
+        for (step, scope) in steps.iter().zip(scopes) {
+            if let Some(layout) = scope.enter.and_then(|at| before.get(at)) {
+                self.layout = *layout;
+            }
+            before.push(self.layout);
+            self.step(step)?;
+            if let Some(layout) = scope.leave.and_then(|at| before.get(at)) {
+                self.layout = *layout;
+            }
+        }
+        Ok(())
+    }
+
     fn step(&mut self, step: &Step) -> Generated<()> {
         let cond = match step {
             Step::Number(number) => return self.push_number(*number),

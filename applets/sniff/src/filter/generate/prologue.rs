@@ -42,10 +42,9 @@ impl Generator<'_> {
         } else if self.layout.outermost_type == link::PFLOG {
             stmts = self.pf_header_length();
         }
-        if stmts.is_empty() && self.layout.vlan_variable {
+        if stmts.is_empty() && !self.moved_by_tag.is_empty() {
             stmts.push(Stmt::new(LD | IMM, 0));
-            let offsets = [self.layout.payload, self.layout.type_field];
-            stmts.extend(offsets.iter().filter_map(|o| o.register).map(|r| Stmt::new(ST, r)));
+            stmts.extend(self.moved_by_tag.iter().map(|register| Stmt::new(ST, *register)));
         }
         Ok(stmts)
     }

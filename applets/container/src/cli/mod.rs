@@ -1,5 +1,8 @@
 //! The command line of `box container`: docker's words and flags.
 
+pub(crate) mod images;
+pub(crate) mod observe;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
@@ -56,6 +59,27 @@ pub(crate) enum Verb {
     Port(PortArgs),
     /// Write a container's files as a tar archive
     Export(ExportArgs),
+    /// Print what containers use
+    Stats(observe::StatsArgs),
+    /// List a container's processes
+    Top(observe::TopArgs),
+    /// Print what a container has changed of its image's files
+    Diff(observe::DiffArgs),
+    /// Copy files into a container or out of it
+    Cp(observe::CpArgs),
+    /// Make an image of what a container has changed
+    Commit(observe::CommitArgs),
+    /// Change limits and policy of containers
+    Update(observe::UpdateArgs),
+    /// Print what happens, as it happens
+    Events(observe::EventsArgs),
+    /// Print what is here
+    Info(observe::InfoArgs),
+    /// Volumes
+    #[command(subcommand)]
+    Volume(observe::VolumeVerb),
+    /// Remove containers that do not run
+    Prune(images::PruneArgs),
     /// List images
     Images(ImagesArgs),
     /// Load images from an OCI layout or a docker-archive
@@ -66,6 +90,24 @@ pub(crate) enum Verb {
     Tag(TagArgs),
     /// Remove images
     Rmi(RmiArgs),
+    /// Get an image from a registry
+    Pull(images::PullArgs),
+    /// Send an image to a registry
+    Push(images::PushArgs),
+    /// Prove who you are to a registry, and keep the proof
+    Login(images::LoginArgs),
+    /// Forget it
+    Logout(images::LogoutArgs),
+    /// Write images to an archive
+    Save(images::SaveArgs),
+    /// Print how an image was made
+    History(images::HistoryArgs),
+    /// The commands of images
+    #[command(subcommand)]
+    Image(images::ImageVerb),
+    /// The store as a whole
+    #[command(subcommand)]
+    System(images::SystemVerb),
     /// The OCI runtime, for container managers
     Oci(Box<crate::oci::cli::Cli>),
     /// The first process of a container with --init
@@ -242,6 +284,17 @@ pub(crate) struct RunArgs {
     /// Pass signals on
     #[arg(long, value_name = "BOOL", default_value = "true", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub sig_proxy: String,
+    /// Get the image: always, missing or never
+    #[arg(long, value_name = "WHEN", default_value = "missing")]
+    pub pull: String,
+    /// Of another platform than this machine's
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+    /// Print nothing of a pull
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub trust: images::TrustArgs,
     /// A folder in the place of an image; DIR:rw writes to it
     #[arg(long, value_name = "DIR[:rw]")]
     pub rootfs: Option<String>,
