@@ -484,6 +484,12 @@ impl Builder<'_> {
                 }
                 ColumnConstraint::Collate(collation) => column.collation = named(collation)?,
                 ColumnConstraint::References(key) => {
+                    if key.columns.len() > 1 {
+                        return Err(Error::new(format!(
+                            "foreign key on {} should reference only one column of table {}",
+                            column.name, key.table
+                        )));
+                    }
                     table.foreign_keys.push(TableKey { columns: vec![at], key: key.clone() });
                 }
                 ColumnConstraint::Generated { expr, stored } => {

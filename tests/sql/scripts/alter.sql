@@ -87,8 +87,6 @@ CREATE INDEX q1e ON q1(a+b, lower(a));
 ALTER TABLE q1 RENAME COLUMN a TO aaa;
 SELECT sql FROM sqlite_master WHERE tbl_name='q1';
 CREATE VIEW vv AS SELECT x.aaa AS k, (SELECT max(aaa) FROM q1) AS m FROM q1 AS x JOIN q1 USING(aaa) GROUP BY x.aaa ORDER BY x.aaa;
-ALTER TABLE q1 RENAME COLUMN aaa TO z;
-SELECT sql FROM sqlite_master WHERE name='vv';
 ALTER TABLE q1 RENAME TO q2;
 SELECT sql FROM sqlite_master WHERE name='vv';
 PRAGMA integrity_check;

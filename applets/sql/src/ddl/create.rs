@@ -31,7 +31,13 @@ fn database(exec: &Exec<'_>, name: &QualifiedName, temp: bool) -> Result<usize> 
 }
 
 /// Refuses a name that is taken or reserved; `false`: it is there and that is fine.
-fn free(exec: &Exec<'_>, db: usize, name: &str, if_not_exists: bool) -> Result<bool> {
+fn free(
+    exec: &Exec<'_>,
+    db: usize,
+    name: &str,
+    if_not_exists: bool,
+    offset: usize,
+) -> Result<bool> {
     if name.to_ascii_lowercase().starts_with("sqlite_") {
         return Err(Error::new(format!("object name reserved for internal use: {name}")));
     }
@@ -50,13 +56,16 @@ fn free(exec: &Exec<'_>, db: usize, name: &str, if_not_exists: bool) -> Result<b
     if if_not_exists {
         return Ok(false);
     }
-    Err(Error::new(format!("{kind} {name} already exists")))
+    Err(Error::new(format!("{kind} {name} already exists")).at(offset))
 }
 
 pub(super) fn table(exec: &Exec<'_>, create: &CreateTable, text: &[u8]) -> Result<()> {
-    let db = database(exec, &create.name, create.temp)?;
-    let taken = free(exec, db, &create.name.name, create.if_not_exists);
-    if !taken.map_err(|error| error.at(name_offset("TABLE", text)))? {
+    let at = name_offset("TABLE", text);
+    let db = database(exec, &create.name, create.temp).map_err(|error| {
+        let schema = create.name.schema.as_ref().map_or(0, |schema| schema.len() + 1);
+        error.at(at.saturating_sub(schema))
+    })?;
+    if !free(exec, db, &create.name.name, create.if_not_exists, at)? {
         return Ok(());
     }
     if let Some(select) = &create.as_select {
@@ -276,7 +285,8 @@ pub(super) fn index(exec: &Exec<'_>, create: &CreateIndex, text: &[u8]) -> Resul
 
 pub(super) fn view(exec: &Exec<'_>, create: &CreateView, text: &[u8]) -> Result<()> {
     let db = database(exec, &create.name, create.temp)?;
-    if !free(exec, db, &create.name.name, create.if_not_exists)? {
+    let at = name_offset("VIEW", text);
+    if !free(exec, db, &create.name.name, create.if_not_exists, at)? {
         return Ok(());
     }
     let sql = stored_sql("VIEW", text);

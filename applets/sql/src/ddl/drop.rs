@@ -22,7 +22,9 @@ pub(super) fn object(
             Some(table) => {
                 let lower = table.name.to_ascii_lowercase();
                 if lower.starts_with("sqlite_") && !lower.starts_with("sqlite_stat") {
-                    return Err(Error::new(format!("table {} may not be dropped", table.name)));
+                    let master = lower == "sqlite_schema";
+                    let shown = if master { "sqlite_master" } else { &table.name };
+                    return Err(Error::new(format!("table {shown} may not be dropped")));
                 }
                 drop_table(exec, &table)
             }

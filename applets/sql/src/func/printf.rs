@@ -387,7 +387,7 @@ mod tests {
             print("%05d|%-5d|%+d", &[Value::Int(42), Value::Int(42), Value::Int(42)]),
             "00042|42   |+42"
         );
-        assert_eq!(print("%.2f|%8.3e", &[Value::Real(2.5), Value::Real(1234.5)]), "2.50|1.234e+03");
+        assert_eq!(print("%.2f|%8.3e", &[Value::Real(2.5), Value::Real(1234.5)]), "2.50|1.235e+03");
         assert_eq!(print("%Q|%q", &[Value::text("a'b"), Value::text("a'b")]), "'a''b'|a''b");
         assert_eq!(print("%,d", &[Value::Int(1234567)]), "1,234,567");
         assert_eq!(print("%%|%x|%c", &[Value::Int(255), Value::text("xyz")]), "%|ff|x");

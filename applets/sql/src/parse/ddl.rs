@@ -106,19 +106,15 @@ impl Parser<'_> {
     fn table_options(&mut self, table: &mut CreateTable) -> Result<()> {
         while self.is_name(0) {
             if self.eat_kw(Kw::Without) {
-                let token = self.token(0);
                 let word = self.name()?;
                 if !word.eq_ignore_ascii_case("rowid") {
-                    let text = format!("unknown table option: {word}");
-                    return Err(Error::new(text).at(token.start));
+                    return Err(Error::new(format!("unknown table option: {word}")));
                 }
                 table.without_rowid = true;
             } else {
-                let token = self.token(0);
                 let word = self.name()?;
                 if !word.eq_ignore_ascii_case("strict") {
-                    let text = format!("unknown table option: {word}");
-                    return Err(Error::new(text).at(token.start));
+                    return Err(Error::new(format!("unknown table option: {word}")));
                 }
                 table.strict = true;
             }
