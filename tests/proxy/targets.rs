@@ -15,11 +15,14 @@ fn a_socket_of_the_unix_domain_is_served() {
     let listener = UnixListener::bind(&path).expect("bound");
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
-            let mut writer = stream.try_clone().expect("a handle");
-            let mut reader = BufReader::new(stream);
-            while let Some(request) = read_request(&mut reader) {
-                let _ = writer.write_all(&ok(request.target().as_bytes()));
-            }
+            // Each thread of the proxy keeps a connection of its own.
+            std::thread::spawn(move || {
+                let mut writer = stream.try_clone().expect("a handle");
+                let mut reader = BufReader::new(stream);
+                while let Some(request) = read_request(&mut reader) {
+                    let _ = writer.write_all(&ok(request.target().as_bytes()));
+                }
+            });
         }
     });
     let to = format!("unix:{}", path.display());
