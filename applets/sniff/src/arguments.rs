@@ -388,8 +388,11 @@ impl Settings {
                 0 => return Err(Failure::new("invalid print sampling 0")),
                 every => self.sampling = Some(every),
             },
-            "E" => self.options.secrets.esp = Some(value),
-            "M" => self.options.secrets.tcp_md5 = Some(value),
+            // As an incumbent that is built without a library of ciphers.
+            "E" | "M" => {
+                let program = if self.own_name { "box sniff" } else { "tcpdump" };
+                eprintln!("{program}: WARNING: crypto code not compiled in");
+            }
             "A" => self.dump.ascii += 1,
             "b" => self.options.as_dot = true,
             "B" => {

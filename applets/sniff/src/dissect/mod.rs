@@ -150,21 +150,10 @@ pub struct Options {
     pub as_dot: bool,
     /// `-g`: no line break behind the IP header.
     pub one_line: bool,
-    /// `-E` and `-M`.
-    pub secrets: Secrets,
     /// `-u`: NFS handles undecoded.
     pub undecoded_handles: bool,
     /// `-T`: the payload is of this protocol whatever the port.
     pub payload: Option<Payload>,
-}
-
-/// What opens or verifies protected packets.
-#[derive(Clone, Debug, Default)]
-pub struct Secrets {
-    /// `-E`: keys of ESP, as they were written.
-    pub esp: Option<String>,
-    /// `-M`: the key of TCP-MD5 digests (RFC 2385).
-    pub tcp_md5: Option<String>,
 }
 
 /// A protocol named by `-T`.
